@@ -1,0 +1,1 @@
+"""The running node: asyncio adapters around the pure parts."""

@@ -1,0 +1,93 @@
+"""Where a peer can be reached: `scheme://host:port[/PEERID]`.
+
+Schemes are whatever the enabled transports register; `relay://RELAY_PEERID@host:port[/PEERID]` goes through that relay.
+Host names occur only in bootstrap lists and links, never in records; IPv6 zones only in memory.
+"""
+
+import ipaddress
+import re
+from dataclasses import dataclass, replace
+
+from .errors import UsageError
+from .identity import PeerId
+
+_PATTERN = re.compile(
+    r"(?P<scheme>[a-z][a-z0-9]{0,15})://(?:(?P<via>[a-z2-7]{56})@)?(?:\[(?P<v6>[0-9A-Fa-f:.%a-z]+)\]|(?P<host>[^\s/@:\[\]]+))"
+    r":(?P<port>[0-9]{1,5})(?:/(?P<peer>[a-z2-7]{56})?)?"
+)
+MAX_ADDRESS_CHARS = 400  # scheme, host name of 253, port, two ids
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """One way to reach a node.
+
+    Attributes:
+        scheme: the transport's word, `tcp`, `tls`, `udp`, `relay`.
+        host: an IPv4 or IPv6 address without brackets, or a host name.
+        port: 0..65535; 0 only asks a listener to choose.
+        peer_id: who must answer there, when known.
+        via: the relay's id, for `relay` only.
+    """
+
+    scheme: str
+    host: str
+    port: int
+    peer_id: PeerId | None = None
+    via: PeerId | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> "Address":
+        """Raises `UsageError` with the reason when `text` is no address."""
+        match = _PATTERN.fullmatch(text) if len(text) <= MAX_ADDRESS_CHARS else None
+        if match is None:
+            raise UsageError(f"{text[:80]!r} is not an address; one looks like tcp://192.0.2.1:4433 or tcp://[2001:db8::1]:4433")
+        port = int(match["port"])
+        if port > 65535:
+            raise UsageError(f"{text!r} is not an address: port {port} is not in 0..65535")
+        if match["v6"] is not None:
+            try:
+                host = str(ipaddress.IPv6Address(match["v6"]))
+            except ValueError:
+                raise UsageError(f"{text!r} is not an address: [{match['v6']}] is not an IPv6 address") from None
+        else:
+            host = match["host"]
+        peer = PeerId.parse(match["peer"]) if match["peer"] else None
+        via = PeerId.parse(match["via"]) if match["via"] else None
+        if (via is not None) != (match["scheme"] == "relay"):
+            raise UsageError(f"{text!r} is not an address: only relay:// names a relay before the @")
+        return cls(match["scheme"], host, port, peer, via)
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        via = f"{self.via}@" if self.via else ""
+        return f"{self.scheme}://{via}{host}:{self.port}" + (f"/{self.peer_id}" if self.peer_id else "")
+
+    @property
+    def ip(self) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+        """The numeric address (an IPv4-mapped one as IPv4), or `None` for a host name."""
+        try:
+            ip = ipaddress.ip_address(self.host)
+        except ValueError:
+            return None
+        return ip.ipv4_mapped or ip if isinstance(ip, ipaddress.IPv6Address) else ip
+
+    @property
+    def is_local(self) -> bool:
+        """Loopback, private or link-local: exempt from diversity limits, never told to a peer on the wide area."""
+        ip = self.ip
+        return ip is not None and (ip.is_loopback or ip.is_private or ip.is_link_local)
+
+    @property
+    def prefix(self) -> str:
+        """The neighbourhood that diversity limits count: /24 of IPv4, /56 of IPv6, or the host name."""
+        ip = self.ip
+        if ip is None:
+            return self.host
+        return str(ipaddress.ip_network((ip, 24 if ip.version == 4 else 56), strict=False))
+
+    def without_peer(self) -> "Address":
+        return replace(self, peer_id=None)
+
+    def with_peer(self, peer_id: PeerId) -> "Address":
+        return replace(self, peer_id=peer_id)

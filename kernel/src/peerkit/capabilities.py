@@ -1,0 +1,174 @@
+"""Capabilities: named interfaces that one plugin provides and others require, so that plugins work together without
+knowing each other.
+
+A capability is a typed token.  `ctx.provide(TOKEN, obj)` and `ctx.require(TOKEN)` are checked by mypy on both sides.
+While a provider is down, calls raise `Unavailable`.  Only those that have a provider and a consumer are here; anyone may
+publish another in a package of interfaces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+from .address import Address
+from .identity import PeerId
+from .record import PeerRecord
+from .session import Session
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Capability(Generic[T]):
+    """A token.
+
+    Attributes:
+        name: `<who>.<what>/<version>`; a new version is a new capability.
+        many: several plugins may provide it at once (`require_all`); otherwise two providers are an error that names both.
+    """
+
+    name: str
+    many: bool = False
+
+
+class Dialer(Protocol):
+    """The kernel's way to a peer.  Everything goes through the pool and its trust gate."""
+
+    def transient(
+        self, target: PeerRecord | Address | PeerId, timeout_s: float = 5.0
+    ) -> AbstractAsyncContextManager[Session]:
+        """Borrow a session to `target` for a few requests: the member session if there is one, else an open transient
+        one, else a new one (kept for 10 s of idleness, shared by all borrowers).
+
+        Raises:
+            PeerUnreachable, ConnectFailed, DeadlineExceeded, TrustDenied, LimitExceeded.
+        """
+        ...
+
+
+class AddressBook(Protocol):
+    """Peer records that this node knows; bounded, kept on disk."""
+
+    def get(self, peer_id: PeerId) -> PeerRecord | None: ...
+
+    def add(self, record: PeerRecord) -> bool:
+        """Keep a verified record if it is newer than what we have; `False` otherwise."""
+        ...
+
+    def own(self) -> PeerRecord:
+        """Our own current record."""
+        ...
+
+    def records(self) -> Sequence[PeerRecord]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """The outcome of an iterative lookup.
+
+    Attributes:
+        closest: up to k live records, nearest first.
+        hops: length of the chain of answers that led to the nearest peer (0: it was in the table).
+        queried: peers asked.
+        exact: whether every one of the k nearest answered.
+    """
+
+    closest: tuple[PeerRecord, ...]
+    hops: int
+    queried: int
+    exact: bool
+
+
+class PeerRouting(Protocol):
+    """Finds peers by id or by nearness to a key."""
+
+    async def find_peer(self, peer_id: PeerId) -> PeerRecord | None: ...
+
+    async def closest_peers(self, key: bytes, count: int = 20) -> Lookup:
+        """The peers nearest to a 32-byte key (XOR of the key and the hash of the peer id)."""
+        ...
+
+
+class ContentRouting(Protocol):
+    """Finds who has content."""
+
+    async def provide(self, key: bytes) -> int:
+        """Say that we provide `key` (32 bytes), again and again until `unprovide`, across restarts too.  Returns how many
+        peers keep our signed record now."""
+        ...
+
+    async def unprovide(self, key: bytes) -> None: ...
+
+    def find_providers(self, key: bytes, limit: int = 16) -> AsyncIterator[PeerRecord]:
+        """Verified records of providers as they are found, ourselves left out; ends when the lookup does."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class MutableRecord:
+    """A signed value that its author may replace by one with a higher sequence."""
+
+    author: PeerId
+    salt: bytes
+    sequence: int
+    value: bytes
+
+
+class RecordStore(Protocol):
+    """Small values kept by the peers nearest to their key."""
+
+    async def put_immutable(self, value: bytes) -> bytes:
+        """Store up to 8 KiB under its hash; returns the 32-byte key.  Raises `LimitExceeded` when longer."""
+        ...
+
+    async def get_immutable(self, key: bytes) -> bytes:
+        """Raises `NotFound`."""
+        ...
+
+    async def put_mutable(self, salt: bytes, value: bytes, sequence: int | None = None) -> int:
+        """Sign and store up to 1 KiB under (our id, salt); returns the sequence used."""
+        ...
+
+    async def get_mutable(self, author: PeerId, salt: bytes) -> MutableRecord:
+        """The newest that can be found.  Raises `NotFound`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class BlobInfo:
+    """One piece of content of this node.  `content_id` is the text form."""
+
+    content_id: str
+    name: str
+    size_bytes: int
+    type: str  # a MIME type, or "folder"
+    listed: bool
+    complete: bool
+
+
+class BlobStore(Protocol):
+    """Content by id: what this node shares and what it fetched."""
+
+    def listing(self) -> Sequence[BlobInfo]:
+        """Everything shared, newest first."""
+        ...
+
+    def read(self, content_id: str, offset: int, length: int) -> AsyncIterator[bytes]:
+        """Verified bytes of local content.  Raises `NotFound`, `VerificationFailed`."""
+        ...
+
+
+DIALER: Capability[Dialer] = Capability("peerkit.dialer/1")
+ADDRESS_BOOK: Capability[AddressBook] = Capability("peerkit.address_book/1")
+PEER_ROUTING: Capability[PeerRouting] = Capability("peerkit.peer_routing/1")
+CONTENT_ROUTING: Capability[ContentRouting] = Capability("peerkit.content_routing/1")
+RECORD_STORE: Capability[RecordStore] = Capability("peerkit.record_store/1")
+BLOB_STORE: Capability[BlobStore] = Capability("peerkit.blob_store/1")
+
+KERNEL_CAPABILITIES: Mapping[str, Capability[Dialer] | Capability[AddressBook]] = {
+    DIALER.name: DIALER,
+    ADDRESS_BOOK.name: ADDRESS_BOOK,
+}
