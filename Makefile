@@ -1,0 +1,44 @@
+# Every target sets up what it needs. `make setup PYTHON=python3.12` chooses the interpreter.
+SHELL := /bin/bash
+PYTHON ?=
+PY := .venv/bin/python
+READY := .venv/.ready
+PROJECTS := pyproject.toml $(wildcard kernel/pyproject.toml plugins/*/pyproject.toml)
+
+# A PYTHON of another version than .venv's asks for a new .venv.
+ifneq ($(PYTHON),)
+MINOR := import sys; print(sys.version_info[:2])
+ifneq ($(shell $(PYTHON) -c '$(MINOR)' 2>&1),$(shell $(PY) -c '$(MINOR)' 2>&1))
+.PHONY: $(READY)
+endif
+endif
+
+.PHONY: setup test check demo bench proto dist
+setup: $(READY)
+
+$(READY): $(PROJECTS) constraints.txt tools/setup.sh
+	@tools/setup.sh $(PYTHON)
+
+test: setup
+	$(PY) -m pytest
+
+check: setup
+	$(PY) -m ruff format --check .
+	$(PY) -m ruff check .
+	$(PY) tools/typecheck.py
+	$(PY) tools/proto.py --check
+	$(PY) -m pytest -q tests/architecture
+
+demo: setup
+	.venv/bin/peerkit demo $(if $(KEEP),--keep)
+
+bench: setup
+	$(PY) -m bench
+
+proto: setup
+	$(PY) tools/proto.py
+
+dist: setup
+	rm -rf dist
+	$(PY) -m pip wheel -q --disable-pip-version-check --no-build-isolation --no-deps -w dist . ./kernel $(wildcard ./plugins/*/)
+	@ls dist

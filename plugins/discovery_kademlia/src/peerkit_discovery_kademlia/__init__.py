@@ -1,0 +1,1 @@
+"""Peerkit plugin: finds peers and records in a Kademlia hash table."""

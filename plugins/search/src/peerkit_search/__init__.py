@@ -1,0 +1,1 @@
+"""Peerkit plugin: finds shared files by words across the network."""

@@ -1,0 +1,1 @@
+"""Peerkit plugin: the Noise handshake that proves a peer's identity."""

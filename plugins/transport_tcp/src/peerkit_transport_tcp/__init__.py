@@ -1,0 +1,1 @@
+"""Peerkit plugin: sessions over TCP, with TLS by one switch."""

@@ -1,0 +1,1 @@
+"""Peerkit plugin: refuses the peers and networks that its owner lists."""

@@ -1,0 +1,1 @@
+"""Peerkit plugin: shares, fetches and verifies files by content id."""
