@@ -25,7 +25,7 @@ class PeerkitError(Exception):
 
     def details(self) -> dict[str, object]:
         """The typed fields, as JSON values."""
-        return {name: value for name, value in vars(self).items() if name != "message" and not name.startswith("_")}
+        return {name: value for name, value in vars(self).items() if name not in ("message", "code") and not name.startswith("_")}
 
 
 class UsageError(PeerkitError):
@@ -203,13 +203,24 @@ def _all_classes() -> dict[str, type[PeerkitError]]:
     return found
 
 
-def from_wire(code: str, message: str, details: Mapping[str, object]) -> PeerkitError:
-    """The error that another process described: same class, sentence and fields.  Unknown codes give `PeerkitError`."""
-    cls = _all_classes().get(code, PeerkitError)
+def to_wire(error: PeerkitError) -> dict[str, object]:
+    """What travels: `code`, `message`, `details`, and `base`, the nearest class of this module, for a receiver that does
+    not know a plugin's own class."""
+    base = next(cls.code for cls in type(error).__mro__ if cls.__module__ == __name__ and issubclass(cls, PeerkitError))
+    return {"code": error.code, "message": error.message, "details": error.details(), "base": base}
+
+
+def from_wire(code: str, message: str, details: Mapping[str, object], base: str = "error") -> PeerkitError:
+    """The error that another process described: same class, sentence and fields.  An unknown code gives the class of
+    `base`, which keeps the code."""
+    classes = _all_classes()
+    cls = classes.get(code) or classes.get(base, PeerkitError)
     error = cls.__new__(cls)
     Exception.__init__(error, message)
     error.message = message
     for name, value in details.items():
-        if name.isidentifier() and not name.startswith("_"):
+        if name.isidentifier() and not name.startswith("_") and not hasattr(PeerkitError, name):
             setattr(error, name, tuple(value) if isinstance(value, list) else value)
+    if code != cls.code:
+        vars(error)["code"] = code
     return error

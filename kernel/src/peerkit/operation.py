@@ -9,17 +9,28 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Generic, Literal, Protocol, TypeVar
 
-from pydantic import BaseModel, ConfigDict, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, ConfigDict, WithJsonSchema
+
+from .errors import PeerkitError
 
 RequestT = TypeVar("RequestT", bound=BaseModel)
 
 
 class LocalPath:
-    """Marks a path on the owner's machine.  The client makes it absolute in the caller's directory; it is legal only
-    with `reach="owner"` (or a web page could make the node read its owner's files)."""
+    """Marks a path on the owner's machine.  It arrives absolute: the client completes it in the caller's directory, a
+    default too (`Path(".")` is the directory that the command was typed in).  Legal only with `reach="owner"` (or a web
+    page could make the node read its owner's files)."""
 
 
-LocalPathType = Annotated[Path, LocalPath(), WithJsonSchema({"type": "string", "format": "local-path"})]
+def _absolute(path: Path) -> Path:
+    if not path.is_absolute():
+        raise ValueError(f"{str(path)!r} is not an absolute path")
+    return path
+
+
+LocalPathType = Annotated[
+    Path, LocalPath(), AfterValidator(_absolute), WithJsonSchema({"type": "string", "format": "local-path"})
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +100,8 @@ class Call(Protocol):
         ...
 
     def item(self, value: BaseModel) -> None:
-        """Tell one part of the result before the end (search hits as they come)."""
+        """Tell one part of the answer before the end (search hits as they come).  The handler's return value is still the
+        whole answer, unless the operation never ends (`events`).  Dropped when the caller reads too slowly."""
         ...
 
 
@@ -108,6 +120,7 @@ class Operation(Generic[RequestT]):
         summary: one line for `--help`.
         view: how a terminal shows the answer.
         one_shot: without a running node the command line starts a short-lived node for it.
+        errors: what it raises beyond `UsageError`; for the documentation.
     """
 
     name: str
@@ -120,3 +133,4 @@ class Operation(Generic[RequestT]):
     summary: str = ""
     view: View = field(default_factory=View)
     one_shot: bool = False
+    errors: Sequence[type[PeerkitError]] = ()
