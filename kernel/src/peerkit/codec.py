@@ -88,3 +88,50 @@ def _parse(message: pb.Signed | pb.PeerRecord | pb.Hello, data: bytes) -> None:
         message.ParseFromString(data)
     except DecodeError as exc:
         raise RemoteProtocolError("a control message is malformed") from exc
+
+
+@dataclass(frozen=True, slots=True)
+class HelloFields:
+    """`peerkit.wire.v1.Hello`; offers are (id, version, accepts, mandatory)."""
+
+    features: int
+    aeads: tuple[int, ...]
+    purpose: int
+    protocols: tuple[tuple[str, str, str, bool], ...]
+    clock_ms: int
+    stream_window: int
+    session_window: int
+    max_streams: int
+    wrappers: tuple[str, ...]
+
+
+def encode_hello(hello: HelloFields) -> bytes:
+    return pb.Hello(
+        features=hello.features,
+        aeads=hello.aeads,
+        purpose=hello.purpose,
+        protocols=[pb.ProtocolOffer(id=i, version=v, accepts=a, mandatory=m) for i, v, a, m in hello.protocols],
+        clock_ms=hello.clock_ms,
+        stream_window=hello.stream_window,
+        session_window=hello.session_window,
+        max_streams=hello.max_streams,
+        wrappers=hello.wrappers,
+    ).SerializeToString()
+
+
+def decode_hello(data: bytes) -> HelloFields:
+    message = pb.Hello()
+    _parse(message, data)
+    if len(message.aeads) > 16 or len(message.protocols) > 256 or len(message.wrappers) > 16:
+        raise RemoteProtocolError("a Hello repeats a field too often")
+    return HelloFields(
+        message.features,
+        tuple(message.aeads),
+        message.purpose,
+        tuple((p.id, p.version, p.accepts, p.mandatory) for p in message.protocols),
+        message.clock_ms,
+        message.stream_window,
+        message.session_window,
+        message.max_streams,
+        tuple(message.wrappers),
+    )

@@ -1,0 +1,56 @@
+"""How many sessions of each class a node holds.  Every class is bounded: each bound stops a flood of that class."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from ..session import Purpose
+
+
+class SlotClass(Enum):
+    MEMBER_IN = "member_in"
+    MEMBER_OUT = "member_out"
+    TRANSIENT_IN = "transient_in"
+    TRANSIENT_OUT = "transient_out"
+    HANDSHAKING = "handshaking"
+
+    @classmethod
+    def of(cls, purpose: Purpose, is_dialer: bool) -> "SlotClass":
+        if purpose is Purpose.MEMBER:
+            return cls.MEMBER_OUT if is_dialer else cls.MEMBER_IN
+        return cls.TRANSIENT_OUT if is_dialer else cls.TRANSIENT_IN
+
+
+@dataclass(frozen=True, slots=True)
+class SlotLimits:
+    """The defaults are guesses between Karyon's 12 + 12 and libp2p's 128 connections for a small machine."""
+
+    member_in: int = 64
+    member_out: int = 16
+    transient_in: int = 128
+    transient_out: int = 128
+    handshaking: int = 64
+
+
+class Slots:
+    """Counts.  Not here: which session holds which slot."""
+
+    def __init__(self, limits: SlotLimits) -> None:
+        self._limits = {c: int(getattr(limits, c.value)) for c in SlotClass}
+        self._used = dict.fromkeys(SlotClass, 0)
+
+    def used(self, slot: SlotClass) -> int:
+        return self._used[slot]
+
+    def free(self, slot: SlotClass) -> int:
+        return self._limits[slot] - self._used[slot]
+
+    def take(self, slot: SlotClass) -> bool:
+        """`False`: the class is full and nothing was taken."""
+        if self.free(slot) <= 0:
+            return False
+        self._used[slot] += 1
+        return True
+
+    def give(self, slot: SlotClass) -> None:
+        self._used[slot] -= 1
+        assert self._used[slot] >= 0

@@ -1,0 +1,199 @@
+"""Brings a peer's streams, requests, messages and datagrams to the protocols' handlers.
+
+A plain `on_request` runs in the callback that received the request, without a task; everything else runs as a task of
+the protocol's owner, `max_concurrent` at a time for each peer and protocol, the rest in order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import TYPE_CHECKING
+
+from .._session.frames import Kind
+from .._session.stream_state import StreamState
+from ..errors import DeadlineExceeded, LimitExceeded, PeerkitError, RemoteProtocolError
+from ..protocol import ProtocolSpec, Request
+from ..session import Code
+from ..trust import Action, Question
+from .exchange import Incoming
+from .plugin_call import call_plugin, call_plugin_async
+from .session_context import SessionContext
+from .stream import RuntimeStream
+
+if TYPE_CHECKING:
+    from .session import RuntimeSession
+
+FAILURE = 0x40
+_TRUST_LIFE_S = 1.0  # a protocol that the gate allowed is not asked about again for so long (a question costs 4 µs)
+
+
+class Dispatch:
+    """The handlers' side of one session.
+
+    Args:
+        protocols: agreed ids by index.
+    """
+
+    def __init__(self, session: RuntimeSession, context: SessionContext, protocols: tuple[str, ...]) -> None:
+        self._session = session
+        self._context = context
+        self._protocols = protocols
+        self._running = [0] * len(protocols)
+        self._queued: list[deque[Callable[[], Coroutine[object, object, None]]]] = [deque() for _ in protocols]
+        self._allowed_until = [-1.0] * len(protocols)
+        self._cancels: set[Callable[[], None]] = set()
+
+    def opened(self, state: StreamState) -> None:
+        """The peer opened a stream."""
+        protocol = self._protocols[state.protocol]
+        spec = self._context.specs[protocol]
+        if not self._is_allowed(state.protocol, protocol):
+            self._session.reset_stream(state, Code.DENIED, "denied")
+            return
+        whole = {Kind.REQUEST: spec.on_request, Kind.MESSAGE: spec.on_message}.get(state.kind)
+        if whole is None and spec.on_stream is not None:
+            self._start_stream(RuntimeStream(self._session, state, protocol), spec)
+        elif whole is None and spec.on_request is None:
+            self._session.reset_stream(state, Code.REFUSED, f"{protocol} takes no {state.kind.name.lower()}")
+        else:
+            Incoming(state, spec.max_request_bytes)
+            self.readable(state)
+
+    def _is_allowed(self, index: int, protocol: str) -> bool:
+        now = self._context.clock.now()
+        if now < self._allowed_until[index]:
+            return True
+        session = self._session
+        question = Question(Action.OPEN_PROTOCOL, session.peer_id, session.remote, protocol)
+        allowed = self._context.gate.check(question).allow
+        if allowed:
+            self._allowed_until[index] = now + _TRUST_LIFE_S
+        return allowed
+
+    # -- whole messages ------------------------------------------------------------------------------------------
+
+    def readable(self, state: StreamState) -> None:
+        """More of a request or message came."""
+        incoming = state.answer
+        if not isinstance(incoming, Incoming):
+            return
+        if state.reset_code is not None:
+            state.answer = None
+            return
+        try:
+            self._session.give_back(state, incoming.take())
+        except LimitExceeded as exc:
+            self._fail(state, exc)
+            return
+        if state.at_end:
+            state.answer = None
+            self._handle(state, incoming.body)
+
+    def _handle(self, state: StreamState, body: bytes) -> None:
+        protocol = self._protocols[state.protocol]
+        spec = self._context.specs[protocol]
+        owner = self._context.owners.get(protocol, "")
+        request = Request(self._session, protocol, body)
+        handler = spec.on_message if state.kind is Kind.MESSAGE else spec.on_request
+        assert handler is not None
+        if inspect.iscoroutinefunction(handler):
+            self._enqueue(state.protocol, lambda: self._answer_later(state, spec, handler(request)))
+            return
+        try:
+            answer = call_plugin(owner, protocol, handler, request)
+        except PeerkitError as exc:
+            self._fail(state, exc)
+            return
+        if inspect.isawaitable(answer):
+            self._enqueue(state.protocol, lambda: self._answer_later(state, spec, answer))
+        else:
+            self._answer(state, answer)
+
+    def _answer(self, state: StreamState, answer: object) -> None:
+        if state.kind is Kind.MESSAGE:
+            return
+        if not isinstance(answer, bytes | bytearray | memoryview):
+            protocol = self._protocols[state.protocol]
+            self._context.log.error("a handler must return bytes", protocol=protocol, returned=type(answer).__name__)
+            self._session.reset_stream(state, FAILURE, "internal\0the handler returned no bytes")
+            return
+        self._session.mux_write(state, memoryview(answer).cast("B"), fin=True)
+
+    async def _answer_later(self, state: StreamState, spec: ProtocolSpec, work: Awaitable[bytes | None]) -> None:
+        owner = self._context.owners.get(spec.id, "")
+        try:
+            async with asyncio.timeout(spec.timeout_s):
+                answer = await call_plugin_async(owner, spec.id, work)
+        except TimeoutError:
+            self._fail(state, DeadlineExceeded(f"the handler of {spec.id}", spec.timeout_s))
+        except PeerkitError as exc:
+            self._fail(state, exc)
+        else:
+            if self._session.is_open:
+                self._answer(state, answer)
+
+    def _fail(self, state: StreamState, error: PeerkitError) -> None:
+        """Answer with an error: its code and sentence."""
+        self._session.reset_stream(state, FAILURE, f"{error.code}\0{error}")
+
+    # -- streams, tasks, datagrams -------------------------------------------------------------------------------
+
+    def _start_stream(self, stream: RuntimeStream, spec: ProtocolSpec) -> None:
+        self._enqueue(stream._state.protocol, lambda: self._serve(stream, spec))
+
+    async def _serve(self, stream: RuntimeStream, spec: ProtocolSpec) -> None:
+        assert spec.on_stream is not None
+        try:
+            await call_plugin_async(self._context.owners.get(spec.id, ""), spec.id, spec.on_stream(stream))
+            if self._session.is_open and stream._state.reset_code is None:
+                await stream.finish()
+                stream.stop(Code.NONE)
+        except PeerkitError as exc:
+            if isinstance(exc, RemoteProtocolError):
+                self._context.counters.broken_rules += 1
+            self._context.log.debug("a stream's handler ended", protocol=spec.id, error=str(exc))
+            self._session.reset_stream(stream._state, FAILURE, f"{exc.code}\0{exc}")
+
+    def _enqueue(self, index: int, start: Callable[[], Coroutine[object, object, None]]) -> None:
+        """Run as a task now, or when an earlier one of this peer and protocol has ended.  The queue is bounded by the
+        number of streams that the peer may have open."""
+        spec = self._context.specs[self._protocols[index]]
+        if self._running[index] >= spec.max_concurrent:
+            self._queued[index].append(start)
+            return
+        self._running[index] += 1
+        cancel: Callable[[], None] | None = None
+
+        async def run() -> None:
+            try:
+                await start()
+            finally:
+                self._running[index] -= 1
+                if cancel is not None:
+                    self._cancels.discard(cancel)
+                if self._queued[index] and self._session.is_open:
+                    self._enqueue(index, self._queued[index].popleft())
+
+        owner = self._context.owners.get(spec.id, "")
+        cancel = self._context.supervisor.spawn(owner, spec.id, run())
+        self._cancels.add(cancel)
+
+    def datagram(self, index: int, body: bytes) -> None:
+        protocol = self._protocols[index]
+        spec = self._context.specs[protocol]
+        if spec.on_datagram is None or not self._is_allowed(index, protocol):
+            return
+        try:
+            call_plugin(self._context.owners.get(protocol, ""), protocol, spec.on_datagram, self._session, body)
+        except PeerkitError as exc:
+            self._context.log.debug("a datagram's handler failed", protocol=protocol, error=str(exc))
+
+    def end(self) -> None:
+        """The session is over: stop its handlers."""
+        for queue in self._queued:
+            queue.clear()
+        for cancel in tuple(self._cancels):
+            cancel()

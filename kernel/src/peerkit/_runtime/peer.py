@@ -1,0 +1,80 @@
+"""One member of the pool: its session in use and the protocols that run for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from ..identity import PeerId
+from ..session import Code, Peer, Session, Stream
+from ..transport import Buffer
+from .plugin_call import call_plugin_async
+from .session import RuntimeSession
+from .session_context import SessionContext
+
+
+class RuntimePeer:
+    """`on_peer` of every agreed protocol runs from `start` to `stop`, once, also when a better session replaces the first."""
+
+    def __init__(self, context: SessionContext, session: RuntimeSession) -> None:
+        self._context = context
+        self._session = session
+        self._cancels: list[Callable[[], None]] = []
+        self._joined_at = context.clock.now()
+
+    def __repr__(self) -> str:
+        return f"<Peer {self.id.short}>"
+
+    @property
+    def id(self) -> PeerId:
+        return self._session.peer_id
+
+    @property
+    def session(self) -> Session:
+        return self._session
+
+    @property
+    def runtime_session(self) -> RuntimeSession:
+        return self._session
+
+    @property
+    def protocols(self) -> Mapping[str, str]:
+        return self._session.protocols
+
+    @property
+    def joined_at(self) -> float:
+        return self._joined_at
+
+    async def request(self, protocol: str, payload: Buffer, timeout_s: float = 30.0) -> bytes:
+        return await self._session.request(protocol, payload, timeout_s)
+
+    async def send(self, protocol: str, payload: Buffer) -> None:
+        await self._session.send(protocol, payload)
+
+    async def open_stream(self, protocol: str) -> Stream:
+        return await self._session.open_stream(protocol)
+
+    async def close(self, code: int = Code.NONE, reason: str = "") -> None:
+        await self._session.close(code, reason)
+
+    def start(self) -> None:
+        """Start every agreed protocol for this peer."""
+        for id in self._session.protocols:
+            spec = self._context.specs[id]
+            if spec.on_peer is not None:
+                owner = self._context.owners.get(id, "")
+                work = call_plugin_async(owner, f"{id} on_peer", spec.on_peer(self))
+                self._cancels.append(self._context.supervisor.spawn(owner, f"{id} {self.id.short}", work))
+
+    def replace(self, session: RuntimeSession) -> None:
+        self._session = session
+
+    def stop(self) -> None:
+        """The peer left: tell its protocols, by cancelling them."""
+        for cancel in self._cancels:
+            cancel()
+        self._cancels.clear()
+
+
+if TYPE_CHECKING:
+    _fits: type[Peer] = RuntimePeer

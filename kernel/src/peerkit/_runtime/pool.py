@@ -1,0 +1,279 @@
+"""The peers of a node: one place where sessions are dialled, admitted, replaced and ended.
+
+Promises: `peerkit.session.Pool` and `peerkit.capabilities.Dialer`.  Decisions (slots, tie-break, back-off) are pure and
+live in `_pool/`; upkeep (liveness, idleness, filling slots) in `upkeep.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from .._pool.admission import Admission
+from .._pool.address_book import AddressBook
+from .._pool.slots import SlotClass, SlotLimits, Slots
+from .._pool.tie_break import newer_wins
+from ..address import Address
+from ..capabilities import Dialer
+from ..errors import DeadlineExceeded, EndpointClosed, LimitExceeded, PeerkitError, PeerUnreachable
+from ..event import PeerConnected, PeerDisconnected
+from ..identity import PeerId
+from ..record import PeerRecord
+from ..session import Code, Pool, Purpose, Session
+from ..transport import Buffer
+from .dialing import DialPlan, Target
+from .event_bus import EventBus
+from .peer import RuntimePeer
+from .session import RuntimeSession
+from .session_context import SessionContext, SessionOwner
+
+DUPLICATE_WAIT_S = 2.0  # how long the loser of a simultaneous open waits for the winner to be confirmed here
+
+
+class RuntimePool:
+    """Members and transient sessions.  `bind` completes it once the host has collected transports and protocols."""
+
+    def __init__(self, limits: SlotLimits, book: AddressBook, events: EventBus) -> None:
+        self.slots = Slots(limits)
+        self.book = book
+        self._events = events
+        self._members: dict[PeerId, RuntimePeer] = {}
+        self._transients: dict[PeerId, RuntimeSession] = {}
+        self._sessions: set[RuntimeSession] = set()
+        self._dials: dict[tuple[str, Purpose], asyncio.Future[RuntimeSession]] = {}
+        self._arrivals: dict[PeerId, list[asyncio.Future[None]]] = {}
+        self._admission = Admission()
+        self._closing = False
+        self.context: SessionContext
+        self._plan: DialPlan
+
+    def bind(self, context: SessionContext, plan: DialPlan) -> None:
+        self.context = context
+        self._plan = plan
+
+    # -- what others ask -----------------------------------------------------------------------------------------
+
+    def peers(self) -> tuple[RuntimePeer, ...]:
+        return tuple(self._members.values())
+
+    def get(self, peer_id: PeerId) -> RuntimePeer | None:
+        return self._members.get(peer_id)
+
+    def sessions(self) -> tuple[RuntimeSession, ...]:
+        """All open sessions, members and transient ones."""
+        return tuple(self._sessions)
+
+    async def connect(self, target: Address | PeerRecord | PeerId, timeout_s: float = 10.0) -> RuntimePeer:
+        goal = self._target(target)
+        if goal.peer_id is not None and goal.peer_id in self._members:
+            return self._members[goal.peer_id]
+        session = await self._dial(goal, Purpose.MEMBER, timeout_s)
+        peer = self._members.get(session.peer_id)
+        if peer is None:
+            peer = await self._await_winner(session)
+        return peer
+
+    async def broadcast(self, protocol: str, payload: Buffer) -> int:
+        sent = 0
+        for peer in self.peers():
+            if protocol in peer.protocols:
+                try:
+                    await peer.send(protocol, payload)
+                    sent += 1
+                except PeerkitError as exc:
+                    self.context.log.debug("broadcast skipped a peer", peer=peer.id.short, reason=str(exc))
+        return sent
+
+    @asynccontextmanager
+    async def transient(
+        self, target: PeerRecord | Address | PeerId, timeout_s: float = 5.0
+    ) -> AsyncIterator[Session]:
+        goal = self._target(target)
+        session = self._usable(goal.peer_id) or await self._dial(goal, Purpose.TRANSIENT, timeout_s)
+        session.borrowers += 1
+        try:
+            yield session
+        finally:
+            session.borrowers -= 1
+            session.last_used_at = self.context.clock.now()
+
+    def _usable(self, peer_id: PeerId | None) -> RuntimeSession | None:
+        if peer_id is None:
+            return None
+        peer = self._members.get(peer_id)
+        session = peer.runtime_session if peer is not None else self._transients.get(peer_id)
+        return session if session is not None and session.is_open else None
+
+    def _target(self, target: Address | PeerRecord | PeerId) -> Target:
+        """Addresses of a peer id come from the address book."""
+        if isinstance(target, Address):
+            record = self.book.get(target.peer_id) if target.peer_id is not None else None
+            return Target(target.peer_id, (target,), record.static_key if record else b"")
+        if isinstance(target, PeerRecord):
+            return Target(target.peer_id, target.addresses, target.static_key)
+        record = self.book.get(target)
+        return Target(target, record.addresses, record.static_key) if record else Target(target, ())
+
+    # -- dialling ------------------------------------------------------------------------------------------------
+
+    async def _dial(self, target: Target, purpose: Purpose, timeout_s: float) -> RuntimeSession:
+        """A session; calls for the same target and purpose share one dial, and one that gives up does not end it."""
+        if self._closing:
+            raise EndpointClosed("the node", "it is stopping")
+        if target.peer_id == self.context.peer_id:
+            raise PeerUnreachable(target.key, ["this is our own identity"])
+        key = (target.key, purpose)
+        dial = self._dials.get(key)
+        if dial is None:
+            slot = SlotClass.of(purpose, True)
+            if not self.slots.take(slot) and not (self._make_room(slot) and self.slots.take(slot)):
+                raise LimitExceeded(f"all {slot.value} slots are in use")
+            dial = self._dials[key] = self.context.loop.create_future()
+            self.context.supervisor.spawn("kernel", f"dial {target.key[:64]}", self._run_dial(key, target, slot, dial, timeout_s))
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await asyncio.shield(dial)
+        except TimeoutError:
+            raise DeadlineExceeded(f"connecting to {target.key}", timeout_s) from None
+
+    async def _run_dial(
+        self,
+        key: tuple[str, Purpose],
+        target: Target,
+        slot: SlotClass,
+        dial: asyncio.Future[RuntimeSession],
+        timeout_s: float,
+    ) -> None:
+        session: RuntimeSession | None = None
+        try:
+            async with asyncio.timeout(timeout_s):
+                session = await self._plan.dial(target, key[1])
+            self._admit(session)
+            dial.set_result(session)
+        except TimeoutError:
+            dial.set_exception(DeadlineExceeded(f"connecting to {target.key}", timeout_s))
+        except PeerkitError as exc:
+            dial.set_exception(exc)
+        finally:
+            del self._dials[key]
+            if session is None:
+                self.slots.give(slot)
+            if not dial.done():
+                dial.cancel()
+            elif not dial.cancelled():
+                dial.exception()  # every waiter may have gone: the failure counts as seen
+
+    def _make_room(self, slot: SlotClass) -> bool:
+        """Close the transient session that has been idle longest."""
+        if slot is not SlotClass.TRANSIENT_OUT:
+            return False
+        idle = [s for s in self._transients.values() if s.is_dialer and not s.borrowers and not s.stats.streams_open]
+        if not idle:
+            return False
+        oldest = min(idle, key=lambda s: s.last_used_at)
+        oldest.end_idle()
+        return True
+
+    async def _await_winner(self, session: RuntimeSession) -> RuntimePeer:
+        """Our session lost against one that the peer began: the winner may still be on its way here."""
+        arrival = self.context.loop.create_future()
+        self._arrivals.setdefault(session.peer_id, []).append(arrival)
+        try:
+            async with asyncio.timeout(DUPLICATE_WAIT_S):
+                await arrival
+        except TimeoutError:
+            reason = await session.wait_closed() if not session.is_open else "it did not join the pool"
+            raise PeerUnreachable(str(session.peer_id), [reason]) from None
+        finally:
+            waiting = self._arrivals.get(session.peer_id, [])
+            if arrival in waiting:
+                waiting.remove(arrival)
+            if not waiting:
+                self._arrivals.pop(session.peer_id, None)
+        return self._members[session.peer_id]
+
+    # -- sessions come and go (SessionOwner) ---------------------------------------------------------------------
+
+    def handshake_began(self, remote: Address) -> str:
+        if self._closing:
+            return "the node is stopping"
+        if not self._admission.admit(remote, self.context.clock.now()):
+            return "too many connections from there"
+        return "" if self.slots.take(SlotClass.HANDSHAKING) else "too many handshakes at once"
+
+    def handshake_ended(self, remote: Address) -> None:
+        self.slots.give(SlotClass.HANDSHAKING)
+
+    def session_accepted(self, session: RuntimeSession) -> str:
+        slot = SlotClass.of(session.purpose, False)
+        if self._closing or not self.slots.take(slot):
+            return "the node is stopping" if self._closing else f"all {slot.value} slots are in use"
+        self._admit(session)
+        return ""
+
+    def _admit(self, session: RuntimeSession) -> None:
+        """The session is confirmed and holds its slot: give it its place."""
+        self._sessions.add(session)
+        if not session.is_open:
+            self.session_ended(session, "closed at once", True)
+            return
+        self.book.reached(session.peer_id, self.context.clock.wall())
+        if session.purpose is Purpose.TRANSIENT:
+            self._transients.setdefault(session.peer_id, session)
+            return
+        peer = self._members.get(session.peer_id)
+        if peer is None:
+            self._join(session)
+            return
+        older = peer.runtime_session
+        if newer_wins(self.context.peer_id, session.peer_id, older.is_dialer, session.is_dialer):
+            peer.replace(session)
+            older.end_duplicate()
+        else:
+            session.end_duplicate()
+
+    def _join(self, session: RuntimeSession) -> None:
+        peer = self._members[session.peer_id] = RuntimePeer(self.context, session)
+        direction = "out" if session.is_dialer else "in"
+        address = str(session.remote.without_peer())
+        self._events.emit(
+            PeerConnected(session.peer_id, address, direction, session.transport, tuple(session.protocols))
+        )
+        peer.start()
+        for arrival in self._arrivals.pop(session.peer_id, []):
+            if not arrival.done():
+                arrival.set_result(None)
+
+    def session_ended(self, session: RuntimeSession, reason: str, by_peer: bool) -> None:
+        if session not in self._sessions:
+            return
+        self._sessions.discard(session)
+        self.slots.give(SlotClass.of(session.purpose, session.is_dialer))
+        if self._transients.get(session.peer_id) is session:
+            del self._transients[session.peer_id]
+        peer = self._members.get(session.peer_id)
+        if peer is not None and peer.runtime_session is session:
+            del self._members[session.peer_id]
+            peer.stop()
+            self._events.emit(PeerDisconnected(session.peer_id, reason, by_peer))
+
+    def record_received(self, session: RuntimeSession, record: PeerRecord) -> None:
+        self.book.add(record)
+        self.book.reached(session.peer_id, self.context.clock.wall())
+
+    def own_record(self) -> bytes:
+        return self.book.own().to_bytes()
+
+    async def close(self, reason: str) -> None:
+        """End every session.  Idempotent."""
+        self._closing = True
+        for session in self.sessions():
+            await session.close(Code.SHUTDOWN, reason)
+
+
+if TYPE_CHECKING:
+    _fits: type[Pool] = RuntimePool
+    _dials: type[Dialer] = RuntimePool
+    _owns: type[SessionOwner] = RuntimePool

@@ -1,0 +1,452 @@
+"""One session at run time: the application's calls, the peer's streams, and the mux between them.
+
+The promises are `peerkit.session.Session`'s.  Below is a `Carrier`; dispatch to handlers is in `dispatch.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from .._session import frames
+from .._session.frames import Kind
+from .._session.hello import Agreed
+from .._session.mux import Mux, What, closed_error
+from .._session.record_layer import MAX_PLAINTEXT
+from .._session.stream_state import StreamState
+from ..address import Address
+from ..errors import (
+    DeadlineExceeded,
+    EndpointClosed,
+    LimitExceeded,
+    LocalProtocolError,
+    PeerkitError,
+    RemoteProtocolError,
+)
+from ..identity import PeerId, hkdf
+from ..record import PeerRecord
+from ..security import HandshakeResult
+from ..session import Code, Purpose, RemoteFailure, Session, SessionStats
+from ..transport import Buffer, FrameSource
+from .dispatch import Dispatch
+from .exchange import Waiting
+from .session_context import SessionContext
+from .stream import RuntimeStream
+
+if TYPE_CHECKING:
+    from .stream_carrier import StreamCarrier
+
+MAX_ANSWER_BYTES = 16 * 1024 * 1024
+MAX_DATAGRAM_BYTES = 65_000
+FAILURE = 0x40  # reset code of an answer that failed; the reason is "code\0sentence"
+
+
+class RuntimeSession:
+    """Attributes:
+    last_received_at: `Clock.now` of the last frame, for liveness.
+    last_used_at: when a stream was last opened or closed, for idleness of transient sessions.
+    """
+
+    def __init__(
+        self, context: SessionContext, carrier: StreamCarrier, mux: Mux, result: HandshakeResult, agreed: Agreed, is_dialer: bool
+    ) -> None:
+        self._context = context
+        self._carrier = carrier
+        self._mux = mux
+        self._export_secret = result.export_secret
+        self._transcript_hash = result.transcript_hash
+        self._agreed = agreed
+        self._index = {id: i for i, id in enumerate(agreed.protocols)}
+        self._dispatch = Dispatch(self, context, agreed.protocols)
+        self._waiting: set[Waiting] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = math.inf
+        self._writers: list[RuntimeStream] = []
+        self._stream_waiters: list[asyncio.Future[None]] = []
+        self._drainers: list[asyncio.Future[None]] = []
+        self._closed: asyncio.Future[str] = context.loop.create_future()
+        self._ping_sent: tuple[bytes, float] | None = None
+        self._bytes_sent = 0
+        self._bytes_received = 0
+        self.loop = context.loop
+        self.peer_id: PeerId = result.peer_id
+        self.is_dialer = is_dialer
+        self.purpose = agreed.purpose
+        self.record: PeerRecord | None = None
+        self.rtt_s = math.nan
+        self.borrowers = 0
+        self.close_code = 0
+        self.last_received_at = self.last_used_at = context.clock.now()
+        mux.protocols = len(agreed.protocols)
+
+    def __repr__(self) -> str:
+        return f"<Session {self.peer_id.short} {self.purpose.name.lower()} {self.remote.without_peer()}>"
+
+    # -- what it is ----------------------------------------------------------------------------------------------
+
+    @property
+    def remote(self) -> Address:
+        return self._carrier.remote
+
+    @property
+    def local(self) -> Address:
+        return self._carrier.local
+
+    @property
+    def transport(self) -> str:
+        return self._carrier.remote.scheme
+
+    @property
+    def protocols(self) -> Mapping[str, str]:
+        return self._agreed.agreement.protocols
+
+    @property
+    def refused_protocols(self) -> tuple[str, ...]:
+        return self._agreed.agreement.refused
+
+    @property
+    def clock_ahead_s(self) -> float:
+        return self._agreed.clock_ahead_s
+
+    @property
+    def transcript_hash(self) -> bytes:
+        return self._transcript_hash
+
+    @property
+    def is_open(self) -> bool:
+        return not self._closed.done()
+
+    @property
+    def close_reason(self) -> str:
+        return self._closed.result() if self._closed.done() else ""
+
+    @property
+    def max_datagram_bytes(self) -> int:
+        return MAX_DATAGRAM_BYTES
+
+    @property
+    def stats(self) -> SessionStats:
+        return SessionStats(
+            self._bytes_sent,
+            self._bytes_received,
+            self._mux.streams_opened,
+            len(self._mux.streams),
+            self._mux.datagrams_dropped,
+            self._mux.unknown_frames,
+            self._carrier.key_updates,
+            self.rtt_s,
+        )
+
+    def export(self, label: bytes, length: int = 32) -> bytes:
+        return hkdf(self._export_secret, b"peerkit v1 export " + label, length)
+
+    # -- the application's calls ---------------------------------------------------------------------------------
+
+    async def request(self, protocol: str, payload: Buffer, timeout_s: float = 30.0) -> bytes:
+        index = self._protocol_index(protocol)
+        now = self._context.clock.now()
+        if not self._mux.can_open:
+            await self._wait_for_stream(timeout_s)
+        state = self._mux.open(Kind.REQUEST, index)
+        waiting = Waiting(state, MAX_ANSWER_BYTES, self.loop.create_future(), protocol, now + timeout_s, timeout_s)
+        self._waiting.add(waiting)
+        self._arm_timer(waiting.deadline)
+        self.last_used_at = now
+        self._mux.write(state, memoryview(payload).cast("B"), fin=True)
+        self._carrier.wake()
+        try:
+            return await waiting.future
+        finally:
+            self._waiting.discard(waiting)
+            if not state.receive_done:
+                self.reset_stream(state, Code.CANCELLED)
+
+    async def send(self, protocol: str, payload: Buffer) -> None:
+        index = self._protocol_index(protocol)
+        if not self._mux.can_open:
+            await self._wait_for_stream(30.0)
+        state = self._mux.open(Kind.MESSAGE, index)
+        state.final_offset = 0  # nothing comes back
+        self._mux.write(state, memoryview(bytes(payload)), fin=True)
+        self._carrier.wake()
+
+    async def open_stream(self, protocol: str) -> RuntimeStream:
+        index = self._protocol_index(protocol)
+        if not self._mux.can_open:
+            await self._wait_for_stream(30.0)
+        stream = RuntimeStream(self, self._mux.open(Kind.STREAM, index), protocol)
+        self.last_used_at = self._context.clock.now()
+        self._mux.announce(stream._state)
+        return stream
+
+    def send_datagram(self, protocol: str, payload: Buffer) -> bool:
+        index = self._protocol_index(protocol)
+        if len(payload) > MAX_DATAGRAM_BYTES:
+            raise LimitExceeded(f"a datagram of {len(payload)} bytes is longer than {MAX_DATAGRAM_BYTES}")
+        fitted = self._mux.send_datagram(index, bytes(payload))
+        self._carrier.wake()
+        return fitted
+
+    async def close(self, code: int = Code.NONE, reason: str = "") -> None:
+        self._end(code, reason)
+
+    async def drain(self) -> None:
+        while self.is_open and self.wants_to_send:
+            waiter = self.loop.create_future()
+            self._drainers.append(waiter)
+            await waiter
+
+    async def wait_closed(self) -> str:
+        return await asyncio.shield(self._closed)
+
+    def _protocol_index(self, protocol: str) -> int:
+        if self._closed.done():
+            raise EndpointClosed(f"the session with {self.peer_id.short}", self._closed.result())
+        index = self._index.get(protocol)
+        if index is None:
+            raise LocalProtocolError(f"{protocol} was not agreed with {self.peer_id.short}")
+        return index
+
+    async def _wait_for_stream(self, timeout_s: float) -> None:
+        """Wait until the peer allows another stream.  Raises `LimitExceeded` at the deadline."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                while not self._mux.can_open and self.is_open:
+                    waiter = self.loop.create_future()
+                    self._stream_waiters.append(waiter)
+                    await waiter
+        except TimeoutError:
+            raise LimitExceeded(f"{self.peer_id.short} allows no further stream now") from None
+        if not self.is_open:
+            raise EndpointClosed(f"the session with {self.peer_id.short}", self._closed.result())
+
+    # -- deadlines of requests -----------------------------------------------------------------------------------
+
+    def _arm_timer(self, deadline: float) -> None:
+        if deadline < self._timer_at:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer_at = deadline
+            self._timer = self.loop.call_at(deadline, self._expire_requests)
+
+    def _expire_requests(self) -> None:
+        self._timer, self._timer_at = None, math.inf
+        now = self._context.clock.now()
+        for waiting in [w for w in self._waiting if w.deadline <= now]:
+            self._waiting.discard(waiting)
+            if not waiting.future.done():
+                waiting.future.set_exception(DeadlineExceeded(f"a request for {waiting.protocol}", waiting.timeout_s))
+            self.reset_stream(waiting.state, Code.TIMEOUT)
+        if self._waiting:
+            self._arm_timer(min(w.deadline for w in self._waiting))
+
+    # -- for streams and dispatch --------------------------------------------------------------------------------
+
+    def mux_write(self, state: StreamState, data: memoryview, fin: bool) -> None:
+        self._mux.write(state, data, fin)
+        self._carrier.wake()
+
+    def reset_stream(self, state: StreamState, code: int, reason: str = "") -> None:
+        if self.is_open:
+            self._mux.reset(state, code, reason)
+            self._carrier.wake()
+
+    def stop_stream(self, state: StreamState, code: int) -> None:
+        if self.is_open:
+            self._mux.stop(state, code)
+            self._carrier.wake()
+
+    def give_back(self, state: StreamState, nbytes: int) -> None:
+        if nbytes and self.is_open:
+            rtt_s = 0.05 if math.isnan(self.rtt_s) else max(self.rtt_s, 0.01)
+            self._mux.consumed(state, nbytes, self._context.clock.now(), rtt_s)
+            self._carrier.wake()
+
+    def await_writable(self, stream: RuntimeStream) -> None:
+        self._writers.append(stream)
+
+    def ping(self) -> None:
+        """Measure the round trip; the answer sets `rtt_s`."""
+        nonce = self._context.rng.randbytes(8)
+        self._ping_sent = (nonce, self._context.clock.now())
+        self._mux.ping(nonce)
+        self._carrier.wake()
+
+    # -- the carrier's side --------------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """The session is confirmed: tell the peer who we are, and measure the way."""
+        self._mux.send_record(self._context.owner.own_record())
+        self.ping()
+
+    def refuse(self, reason: str) -> None:
+        """The node has no place for this session."""
+        self._end(Code.LIMIT, reason)
+
+    def end_duplicate(self) -> None:
+        """Another session with this peer won."""
+        self._end(Code.DUPLICATE, "another session between the two won")
+
+    def end_idle(self) -> None:
+        self._end(Code.IDLE, "idle")
+
+    def _end(self, code: int, reason: str) -> None:
+        if self.is_open:
+            self._mux.close(code, reason)
+            self._finish(reason, False, code)
+
+    @property
+    def wants_to_send(self) -> bool:
+        return self._mux.wants_to_send
+
+    def frames_to_send(self, max_bytes: int, now: float) -> list[Buffer]:
+        out = self._mux.frames_to_send(max_bytes, now)
+        if self._writers:
+            for stream in [s for s in self._writers if s.write_done]:
+                self._writers.remove(stream)
+                stream.wake_writer()
+        if self._drainers and not self._mux.wants_to_send:
+            _wake_all(self._drainers)
+        self._bytes_sent += sum(map(len, out))
+        return out
+
+    def receive_frames(self, data: memoryview, now: float) -> None:
+        self.last_received_at = now
+        self._bytes_received += data.nbytes
+        for what, subject in self._mux.receive_frames(data, now):
+            if what is What.READABLE:
+                assert isinstance(subject, StreamState)
+                self._on_readable(subject)
+            elif what is What.OPENED:
+                assert isinstance(subject, StreamState)
+                self.last_used_at = now
+                self._dispatch.opened(subject)
+            else:
+                self._on_event(what, subject, now)
+            if self._closed.done():
+                return
+
+    def _on_readable(self, state: StreamState) -> None:
+        answer = state.answer
+        if isinstance(answer, RuntimeStream):
+            answer.wake_reader()
+            if state.reset_code is not None:
+                answer.wake_writer()
+        elif isinstance(answer, Waiting):
+            self._on_answer(answer)
+        else:
+            self._dispatch.readable(state)
+
+    def _on_answer(self, waiting: Waiting) -> None:
+        state, future = waiting.state, waiting.future
+        if state.reset_code is not None:
+            if not future.done():
+                future.set_exception(_failure(waiting))
+            return
+        try:
+            n = waiting.take()
+        except LimitExceeded as exc:
+            if not future.done():
+                future.set_exception(exc)
+            self.reset_stream(state, Code.LIMIT)
+            return
+        self.give_back(state, n)
+        if state.at_end and not future.done():
+            future.set_result(waiting.body)
+
+    def _on_event(self, what: What, subject: object, now: float) -> None:
+        match what:
+            case What.WRITABLE:
+                pass  # the carrier pulls again after this batch
+            case What.STOPPED:
+                assert isinstance(subject, StreamState)
+                if isinstance(subject.answer, RuntimeStream):
+                    subject.answer.wake_writer()
+            case What.DATAGRAM:
+                assert isinstance(subject, tuple)
+                self._dispatch.datagram(*subject)
+            case What.PONG:
+                if self._ping_sent is not None and subject == self._ping_sent[0]:
+                    sample = now - self._ping_sent[1]
+                    self.rtt_s = sample if math.isnan(self.rtt_s) else 0.875 * self.rtt_s + 0.125 * sample  # RFC 6298
+                    self._ping_sent = None
+            case What.RECORD:
+                assert isinstance(subject, bytes)
+                self._on_record(subject)
+            case What.STREAMS:
+                _wake_all(self._stream_waiters)
+            case What.CLOSED:
+                assert isinstance(subject, tuple)
+                code, reason = subject
+                self._finish(reason or f"code {code}", True, code)
+
+    def _on_record(self, data: bytes) -> None:
+        try:
+            record = PeerRecord.from_bytes(data, self._context.network_id, self._context.clock.wall())
+        except RemoteProtocolError as exc:
+            self._context.counters.bad_records += 1
+            self._context.log.debug("peer record refused", peer=self.peer_id.short, reason=str(exc))
+            return
+        if record.peer_id != self.peer_id:
+            raise RemoteProtocolError("the peer sent somebody else's record as its own")
+        self.record = record
+        self._context.owner.record_received(self, record)
+
+    def send_own_record(self) -> None:
+        """Tell the peer that our record changed."""
+        if self.is_open:
+            self._mux.send_record(self._context.owner.own_record())
+            self._carrier.wake()
+
+    def farewell(self, error: PeerkitError) -> bytes:
+        """The last frame before the carrier closes because of `error`."""
+        code = Code.PROTOCOL if isinstance(error, RemoteProtocolError) else Code.INTERNAL
+        return frames.close(code, str(error))
+
+    def carrier_lost(self, reason: str, by_peer: bool) -> None:
+        self._finish(reason, by_peer, Code.NONE)
+
+    def _finish(self, reason: str, by_peer: bool, code: int) -> None:
+        """End everything that waits on this session, once."""
+        if self._closed.done():
+            return
+        self.close_code = code
+        self._carrier.close(flush=not by_peer)
+        self._closed.set_result(reason)
+        if self._timer is not None:
+            self._timer.cancel()
+        error = EndpointClosed(f"the session with {self.peer_id.short}", reason, code, by_peer)
+        for waiting in self._waiting:
+            if not waiting.future.done():
+                waiting.future.set_exception(error)
+        self._dispatch.end()
+        for state in self._mux.end(reason, by_peer, code):
+            if isinstance(state.answer, RuntimeStream):
+                state.answer.wake()
+        _wake_all(self._stream_waiters)
+        _wake_all(self._drainers)
+        self._context.owner.session_ended(self, reason, by_peer)
+
+
+def _wake_all(waiters: list[asyncio.Future[None]]) -> None:
+    for waiter in waiters:
+        if not waiter.done():
+            waiter.set_result(None)
+    waiters.clear()
+
+
+def _failure(waiting: Waiting) -> PeerkitError:
+    state = waiting.state
+    if state.reset_code == FAILURE:
+        code, _, sentence = state.reset_reason.partition("\0")
+        return RemoteFailure(waiting.protocol, code[:32], sentence)
+    return closed_error(state)
+
+
+assert MAX_DATAGRAM_BYTES < MAX_PLAINTEXT
+
+if TYPE_CHECKING:
+    _fits: type[Session] = RuntimeSession
+    _feeds: type[FrameSource] = RuntimeSession

@@ -1,0 +1,89 @@
+"""What every session of one node shares with the node: terms, handlers, clock, and whom to tell."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from .._session.hello import Terms
+from ..address import Address
+from ..clock import Clock, Rng
+from ..identity import PeerId
+from ..limits import TokenBucket
+from ..protocol import ProtocolSpec
+from ..record import PeerRecord
+from ..security import PlaintextWrapper, Security
+from .supervisor import Supervisor
+from .trust_gate import TrustGate
+
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
+
+    from .session import RuntimeSession
+
+
+class SessionOwner(Protocol):
+    """The pool, as sessions see it."""
+
+    def handshake_began(self, remote: Address) -> str:
+        """An accepted pipe begins its handshake; a non-empty answer refuses it with that reason."""
+        ...
+
+    def handshake_ended(self, remote: Address) -> None: ...
+
+    def session_accepted(self, session: RuntimeSession) -> str:
+        """A peer's session is confirmed; a non-empty answer refuses it."""
+        ...
+
+    def session_ended(self, session: RuntimeSession, reason: str, by_peer: bool) -> None: ...
+    def record_received(self, session: RuntimeSession, record: PeerRecord) -> None: ...
+    def own_record(self) -> bytes: ...
+
+
+@dataclass(slots=True)
+class Counters:
+    """Counted drops and refusals of all sessions of a node."""
+
+    unknown_frames: int = 0
+    bad_records: int = 0
+    failed_handshakes: int = 0
+    broken_rules: int = 0
+
+
+@dataclass(slots=True)
+class SessionContext:
+    """Attributes:
+    owners: protocol id → the plugin that registered it (for logs and isolation).
+    scratch: one receive buffer for all pipes of the node; it is emptied before the next is read.
+    """
+
+    peer_id: PeerId
+    network_id: bytes
+    loop: asyncio.AbstractEventLoop
+    clock: Clock
+    rng: Rng
+    log: FilteringBoundLogger
+    gate: TrustGate
+    supervisor: Supervisor
+    security: Security
+    wrappers: Sequence[PlaintextWrapper]
+    terms: Terms
+    specs: Mapping[str, ProtocolSpec]
+    owners: Mapping[str, str]
+    handshake_timeout_s: float
+    upload: TokenBucket | None
+    download: TokenBucket | None
+    owner: SessionOwner
+    key_life_s: float = 3600.0
+    counters: Counters = field(default_factory=Counters)
+    scratch: bytearray = field(default_factory=lambda: bytearray(16_384))
+    hello_cache: dict[tuple[str, int], bytes] = field(default_factory=dict)
+
+    def grow_scratch(self) -> None:
+        """A read filled the whole buffer: use a larger one from now on, up to 512 KiB (four records)."""
+        if len(self.scratch) < 524_288:
+            self.scratch = bytearray(len(self.scratch) * 4)
+
+

@@ -1,0 +1,149 @@
+"""What the pool does by itself: liveness, idleness, full slots, and the way back when nobody is left.
+
+Every few seconds: ping silent members and drop those that miss three pings; close idle transient sessions; while
+outbound slots are free ask the discoveries; when alone, dial the bootstrap addresses and the peers of last time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .._pool.slots import SlotClass
+from ..address import Address
+from ..discovery import Discovery
+from ..errors import PeerkitError
+from ..event import DialFailed
+from ..record import PeerRecord
+from ..session import Code, Purpose
+from .event_bus import EventBus
+from .plugin_call import call_plugin_async
+from .pool import RuntimePool
+
+MAX_PARALLEL_DIALS = 8
+DISCOVERY_TIMEOUT_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class UpkeepSettings:
+    """Attributes:
+    ping_after_s: a member silent for so long is pinged; after three times that without a word it is dropped (Karyon's
+        20 s and 3).
+    idle_s: a transient session unused for so long is closed.
+    turn_s: seconds between turns.
+    member_out: outbound members to keep.
+    """
+
+    ping_after_s: float = 20.0
+    idle_s: float = 10.0
+    turn_s: float = 2.0
+    member_out: int = 16
+
+
+class Upkeep:
+    """Runs as one task of the node."""
+
+    def __init__(
+        self,
+        pool: RuntimePool,
+        events: EventBus,
+        settings: UpkeepSettings,
+        bootstrap: Sequence[Address],
+        discoveries: Sequence[Discovery],
+    ) -> None:
+        self._pool = pool
+        self._events = events
+        self._settings = settings
+        self._bootstrap = tuple(bootstrap)
+        self._discoveries = tuple(discoveries)
+        self._alone_wait_s = 1.0
+        self._alone_until = 0.0
+        self._ask_wait_s = settings.turn_s
+        self._ask_until = 0.0
+        self._filling = False
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        rng = self._pool.context.rng
+        while True:
+            now = self._pool.context.clock.now()
+            await self._check_sessions(now)
+            if not self._filling:
+                self._filling = True
+                self._pool.context.supervisor.spawn("kernel", "fill slots", self._fill(now))
+            await asyncio.sleep(self._settings.turn_s * rng.uniform(0.8, 1.2))
+
+    async def _check_sessions(self, now: float) -> None:
+        settings = self._settings
+        for session in self._pool.sessions():
+            silent_s = now - session.last_received_at
+            if session.purpose is Purpose.TRANSIENT:
+                if not session.borrowers and not session.stats.streams_open and now - session.last_used_at > settings.idle_s:
+                    await session.close(Code.IDLE, "idle")
+                elif silent_s > 3 * settings.ping_after_s:
+                    await session.close(Code.TIMEOUT, f"silent for {silent_s:.0f} s")
+            elif silent_s > 3 * settings.ping_after_s:
+                await session.close(Code.TIMEOUT, f"silent for {silent_s:.0f} s")
+            elif silent_s > settings.ping_after_s:
+                session.ping()
+
+    async def _fill(self, now: float) -> None:
+        try:
+            if not self._pool.peers():
+                if now >= self._alone_until:
+                    await self._come_back()
+            else:
+                self._alone_wait_s, self._alone_until = 1.0, 0.0
+            if now >= self._ask_until:
+                await self._ask_discoveries()
+        finally:
+            self._filling = False
+
+    async def _come_back(self) -> None:
+        """Nobody is connected: bootstrap addresses first, then the peers that were reached last."""
+        pool = self._pool
+        candidates: list[Address | PeerRecord] = [*self._bootstrap, *pool.book.recent(8)]
+        reached = await self._connect_all(candidates)
+        now = pool.context.clock.now()
+        if candidates and not reached:
+            self._alone_until = now + self._alone_wait_s * pool.context.rng.uniform(0.7, 1.3)
+            self._alone_wait_s = min(60.0, self._alone_wait_s * 2)
+        if self._bootstrap:
+            level = pool.context.log.info if reached else pool.context.log.warning
+            level("bootstrap", answered=reached, tried=len(candidates))
+
+    async def _ask_discoveries(self) -> None:
+        pool = self._pool
+        wanted = self._settings.member_out - pool.slots.used(SlotClass.MEMBER_OUT)
+        if wanted <= 0 or not self._discoveries:
+            return
+        known = {peer.id for peer in pool.peers()} | {pool.context.peer_id}
+        candidates: list[Address | PeerRecord] = []
+        for discovery in self._discoveries:
+            try:
+                async with asyncio.timeout(DISCOVERY_TIMEOUT_S):
+                    found = await call_plugin_async(discovery.name, "find_peers", discovery.find_peers(wanted))
+            except (PeerkitError, TimeoutError) as exc:
+                pool.context.log.info("discovery failed", discovery=discovery.name, reason=str(exc))
+                continue
+            candidates += [c for c in found if c.peer_id not in known][:wanted]
+        reached = await self._connect_all(candidates[:wanted])
+        self._ask_wait_s = self._settings.turn_s if reached else min(60.0, self._ask_wait_s * 2)
+        self._ask_until = pool.context.clock.now() + self._ask_wait_s
+
+    async def _connect_all(self, candidates: Sequence[Address | PeerRecord]) -> int:
+        """Dial, a few at a time; returns how many became members."""
+        gate = asyncio.Semaphore(MAX_PARALLEL_DIALS)
+
+        async def one(candidate: Address | PeerRecord) -> bool:
+            async with gate:
+                try:
+                    await self._pool.connect(candidate)
+                except PeerkitError as exc:
+                    address = candidate if isinstance(candidate, Address) else next(iter(candidate.addresses), "")
+                    self._events.emit(DialFailed(str(address), str(exc)))
+                    return False
+                return True
+
+        return sum(await asyncio.gather(*(one(c) for c in candidates)))

@@ -1,0 +1,508 @@
+"""Many streams, datagrams and credit on one secured connection.  A state machine without I/O.
+
+In:   frames of the peer (`receive_frames`), writes of the application, credit it gives back (`consumed`).
+Out:  frames to send (`frames_to_send`), events (`What`, subject) returned by `receive_frames`.
+Not here: waiting, sealing, sockets, which protocol a stream belongs to.
+
+A carrier may deliver a frame twice or out of order (see `frames`).  Flow control is QUIC's (RFC 9000 §4): absolute
+offsets per stream and for the session, counts of streams; credit is renewed when half of a window has been read.
+"""
+
+import struct
+from collections import deque
+from enum import IntEnum
+
+from ..errors import EndpointClosed, LimitExceeded, LocalProtocolError, RemoteProtocolError
+from ..transport import Buffer
+from . import frames
+from .frames import Kind
+from .stream_state import StreamState
+
+MIN_WINDOW = 65_536
+MAX_WINDOW = 8 * 1024 * 1024  # what one stream may have unread here after growth; the session's budget bounds the sum
+QUANTUM = 16_384  # bytes of one stream before the next of its priority has its turn
+MAX_CONTROL_FRAMES = 10_000  # queued answers and credits: a peer that never reads cannot make us queue without end
+MAX_DATAGRAMS = 256  # queued; the oldest are dropped
+PRIORITIES = 8
+
+
+class What(IntEnum):
+    """Events of `receive_frames`."""
+
+    OPENED = 1  # a stream of the peer: StreamState
+    READABLE = 2  # bytes, the end or a reset came: StreamState
+    WRITABLE = 3  # credit came for a stream that has bytes queued: StreamState
+    STOPPED = 4  # the peer wants no more of our bytes: StreamState
+    DATAGRAM = 5  # (protocol index, bytes)
+    PONG = 6  # the nonce
+    RECORD = 7  # the peer's signed record, unchecked: bytes
+    CLOSED = 8  # (code, reason): the peer ends the session
+    STREAMS = 9  # the peer allows more streams: None
+
+
+Event = tuple[What, object]
+
+
+class Mux:
+    """One end of a session.
+
+    Args:
+        is_dialer: the dialer's streams have odd ids.
+        window, session_window: bytes that one stream, and all together, may have unread here.
+        max_streams: streams the peer may have open at once.
+        peer_*: the same from the peer's Hello.
+    """
+
+    def __init__(
+        self,
+        is_dialer: bool,
+        window: int,
+        session_window: int,
+        max_streams: int,
+        peer_window: int,
+        peer_session_window: int,
+        peer_max_streams: int,
+    ) -> None:
+        self.streams: dict[int, StreamState] = {}
+        self.unknown_frames = 0
+        self.datagrams_dropped = 0
+        self.streams_opened = 0
+        self.protocols = 0  # number of agreed protocols; indexes beyond are refused
+        self._next_id = 1 if is_dialer else 2
+        self._window = window
+        self._peer_window = peer_window
+        self._send_total = 0
+        self._send_total_credit = peer_session_window
+        self._received_total = 0
+        self._consumed_total = 0
+        self._session_window = session_window
+        self._receive_total_credit = session_window
+        self._may_open = peer_max_streams  # cumulative
+        self._opened_by_us = 0
+        self._max_streams = max_streams
+        self._peer_may_open = max_streams  # cumulative
+        self._peer_parity = 0 if is_dialer else 1
+        self._peer_highest = -1  # ordinal of the highest stream that the peer opened
+        self._peer_skipped: set[int] = set()  # ordinals below it that have not come yet (unordered carriers)
+        self._control: deque[bytes] = deque()
+        self._datagrams: deque[tuple[bytes, Buffer]] = deque()
+        self._ready: list[deque[StreamState]] = [deque() for _ in range(PRIORITIES)]
+        self._ready_count = 0
+        self._growth_bytes = 0
+
+    # -- sending -------------------------------------------------------------------------------------------------
+
+    @property
+    def can_open(self) -> bool:
+        return self._opened_by_us < self._may_open
+
+    @property
+    def wants_to_send(self) -> bool:
+        return bool(self._control or self._datagrams or (self._ready_count and self._send_total < self._send_total_credit))
+
+    def open(self, kind: Kind, protocol: int) -> StreamState:
+        """A new stream; its opening frame goes out with the first bytes, the end, or `announce`.
+
+        Raises:
+            LimitExceeded: the peer allows no further stream now.
+        """
+        if not self.can_open:
+            raise LimitExceeded(f"the peer allows no more than {self._may_open} streams so far; wait for some to end")
+        state = StreamState(self._next_id, kind, protocol, True, self._peer_window, self._window)
+        self._next_id += 2
+        self._opened_by_us += 1
+        self.streams_opened += 1
+        self.streams[state.id] = state
+        return state
+
+    def write(self, state: StreamState, data: memoryview, fin: bool = False) -> None:
+        """Queue bytes, and the end with `fin`.  Raises `LocalProtocolError` after the end."""
+        if state.fin_queued:
+            if data.nbytes or not fin:
+                raise LocalProtocolError(f"stream {state.id} is finished: nothing can be written any more")
+            return
+        if state.stopped is not None:
+            return  # the peer does not want it; nothing is lost but what it refused
+        state.queue(data)
+        state.fin_queued = fin
+        self._make_ready(state)
+
+    def announce(self, state: StreamState) -> None:
+        """Let the peer know of a stream that has no bytes yet."""
+        self._make_ready(state)
+
+    def reset(self, state: StreamState, code: int, reason: str = "") -> None:
+        """End both directions at once.  Idempotent."""
+        if state.id not in self.streams:
+            return
+        if not state.opened:
+            self._make_ready(state)  # the peer must learn of the id, or its count of streams would be wrong
+        if not state.fin_sent:
+            self._queue_control(frames.reset(state.id, code, state.send_offset, reason))
+        if not state.receive_done:
+            self._queue_control(frames.STOP_HEADER.pack(frames.STOP, state.id, code & 0xFFFF))
+        state.pending.clear()
+        state.queued_bytes = 0
+        state.fin_queued = state.fin_sent = True
+        if state.reset_code is None and not state.at_end:
+            state.reset_code = code
+            state.reset_reason = reason
+        self._give_back(state, state.buffered)
+        state.discard()
+        if state.opened:
+            self._forget(state)
+
+    def stop(self, state: StreamState, code: int) -> None:
+        """Ask the peer to send no more."""
+        if not state.receive_done:
+            self._queue_control(frames.STOP_HEADER.pack(frames.STOP, state.id, code & 0xFFFF))
+
+    def ping(self, nonce: bytes) -> None:
+        self._queue_control(frames.PING_HEADER.pack(frames.PING, nonce))
+
+    def send_record(self, signed: bytes) -> None:
+        self._queue_control(frames.record(signed))
+
+    def close(self, code: int, reason: str) -> None:
+        self._queue_control(frames.close(code, reason))
+
+    def send_datagram(self, protocol: int, data: Buffer) -> bool:
+        """Queue a datagram; `False` when the queue was full and the oldest had to go."""
+        self._datagrams.append((frames.DATAGRAM_HEADER.pack(frames.DATAGRAM, protocol, len(data)), data))
+        if len(self._datagrams) > MAX_DATAGRAMS:
+            self._datagrams.popleft()
+            self.datagrams_dropped += 1
+            return False
+        return True
+
+    def frames_to_send(self, max_bytes: int, now: float) -> list[Buffer]:
+        """Whole frames, at most `max_bytes` together; control first, then datagrams, then streams by priority."""
+        out: list[Buffer] = []
+        room = max_bytes
+        while self._control and len(self._control[0]) <= room:
+            frame = self._control.popleft()
+            room -= len(frame)
+            out.append(frame)
+        while self._datagrams and frames.DATAGRAM_HEADER.size + len(self._datagrams[0][1]) <= room:
+            header, data = self._datagrams.popleft()
+            room -= len(header) + len(data)
+            out += (header, data)
+        if self._ready_count:
+            self._fill_from_streams(out, room)
+        return out
+
+    def _fill_from_streams(self, out: list[Buffer], room: int) -> None:
+        for queue in self._ready:
+            turns = len(queue)
+            while queue and room > frames.STREAM_HEADER.size and turns:
+                state = queue.popleft()
+                self._ready_count -= 1
+                state.ready = False
+                turns -= 1
+                limit = room if not queue else min(room, QUANTUM + frames.STREAM_HEADER.size)
+                room -= self._take_frame(state, limit, out)
+                if self._has_work(state):
+                    self._make_ready(state)
+                    if room >= QUANTUM:
+                        turns += 1
+
+    def _has_work(self, state: StreamState) -> bool:
+        if not state.opened:
+            return True
+        if state.pending:
+            return state.send_offset < state.send_credit and self._send_total < self._send_total_credit
+        return state.fin_queued and not state.fin_sent
+
+    def _take_frame(self, state: StreamState, limit: int, out: list[Buffer]) -> int:
+        """Append one frame of `state`; returns its size, 0 when it has nothing to send now."""
+        size = frames.STREAM_HEADER.size if state.opened else frames.OPEN_HEADER.size
+        offset = state.send_offset
+        data = state.take(min(limit - size, self._send_total_credit - self._send_total))
+        length = 0 if data is None else data.nbytes
+        fin = state.fin_queued and not state.pending and not state.fin_sent
+        if not (length or fin or not state.opened):
+            return 0
+        if state.opened:
+            out.append(frames.STREAM_HEADER.pack(frames.STREAM | fin, state.id, offset, length))
+        else:
+            state.opened = True
+            out.append(
+                frames.OPEN_HEADER.pack(frames.STREAM_OPEN | fin, state.kind, state.protocol, state.id, length)
+            )
+        if data is not None:
+            out.append(data)
+            self._send_total += length
+        if fin:
+            state.fin_sent = True
+        if state.send_done and state.receive_done and not state.buffered:
+            self._forget(state)
+        return size + length
+
+    def _make_ready(self, state: StreamState) -> None:
+        if not state.ready and self._has_work(state):
+            state.ready = True
+            self._ready[state.priority].append(state)
+            self._ready_count += 1
+
+    def _queue_control(self, frame: bytes) -> None:
+        if len(self._control) >= MAX_CONTROL_FRAMES:
+            raise RemoteProtocolError("the peer reads none of our answers")
+        self._control.append(frame)
+
+    # -- receiving -----------------------------------------------------------------------------------------------
+
+    def receive_frames(self, data: memoryview, now: float) -> list[Event]:
+        """Take the plaintext of one record or packet.
+
+        Raises:
+            RemoteProtocolError: a malformed frame or a broken rule; the session must be closed.
+        """
+        events: list[Event] = []
+        at, end = 0, data.nbytes
+        try:
+            while at < end:
+                kind = data[at]
+                if kind & 0xFE == frames.STREAM:
+                    _, id, offset, length = frames.STREAM_HEADER.unpack_from(data, at)
+                    at += frames.STREAM_HEADER.size
+                    self._on_stream(id, offset, self._slice(data, at, length), kind & frames.FIN, events)
+                    at += length
+                elif kind & 0xFE == frames.STREAM_OPEN:
+                    _, what, protocol, id, length = frames.OPEN_HEADER.unpack_from(data, at)
+                    at += frames.OPEN_HEADER.size
+                    self._on_open(id, what, protocol, self._slice(data, at, length), kind & frames.FIN, events)
+                    at += length
+                else:
+                    at = self._on_control(kind, data, at, events)
+        except struct.error:
+            raise RemoteProtocolError("a frame is cut short") from None
+        return events
+
+    @staticmethod
+    def _slice(data: memoryview, at: int, length: int) -> memoryview:
+        piece = data[at : at + length]
+        if piece.nbytes != length:
+            raise RemoteProtocolError("a frame is cut short")
+        return piece
+
+    def _on_open(self, id: int, what: int, protocol: int, data: memoryview, fin: int, events: list[Event]) -> None:
+        if what > Kind.MESSAGE or protocol >= self.protocols:
+            raise RemoteProtocolError("a stream was opened for a protocol that was not agreed")
+        ordinal = self._ordinal(id)
+        if ordinal >= self._peer_may_open:
+            raise RemoteProtocolError(f"the peer opened more than the {self._peer_may_open} streams it may")
+        if ordinal > self._peer_highest:
+            if ordinal - self._peer_highest > 1:
+                self._peer_skipped.update(range(self._peer_highest + 1, ordinal))
+            self._peer_highest = ordinal
+        elif ordinal in self._peer_skipped:
+            self._peer_skipped.discard(ordinal)
+        else:
+            state = self.streams.get(id)
+            if state is None or state.opened:
+                return  # a copy of an opening that we had
+        state = self.streams.get(id) or self._new_remote(id)
+        state.kind = Kind(what)
+        state.protocol = protocol
+        state.opened = True
+        if state.kind is Kind.MESSAGE:
+            state.fin_queued = state.fin_sent = True
+        self._received_total += state.receive(0, data, bool(fin))
+        self._check_total()
+        events.append((What.OPENED, state))
+
+    def _new_remote(self, id: int) -> StreamState:
+        state = StreamState(id, Kind.STREAM, 0, False, self._peer_window, self._window)
+        state.opened = False
+        self.streams[id] = state
+        self.streams_opened += 1
+        return state
+
+    def _ordinal(self, id: int) -> int:
+        if id == 0 or id % 2 != self._peer_parity:
+            raise RemoteProtocolError(f"stream {id} is not the peer's to open")
+        return (id - 1) // 2
+
+    def _on_stream(self, id: int, offset: int, data: memoryview, fin: int, events: list[Event]) -> None:
+        state = self.streams.get(id)
+        if state is None:
+            state = self._early(id)
+            if state is None:
+                return  # of a stream that has ended: late or repeated
+        if state.reset_code is not None:
+            return
+        grown = state.receive(offset, data, bool(fin))
+        self._received_total += grown
+        self._check_total()
+        if state.opened:
+            events.append((What.READABLE, state))
+
+    def _early(self, id: int) -> StreamState | None:
+        """The state of a stream whose opening frame has not come yet, on a carrier without order."""
+        if id % 2 != self._peer_parity:
+            return None
+        ordinal = self._ordinal(id)
+        if ordinal >= self._peer_may_open:
+            raise RemoteProtocolError(f"the peer opened more than the {self._peer_may_open} streams it may")
+        if ordinal > self._peer_highest:
+            self._peer_skipped.update(range(self._peer_highest + 1, ordinal + 1))
+            self._peer_highest = ordinal
+        elif ordinal not in self._peer_skipped:
+            return None
+        return self._new_remote(id)
+
+    def _check_total(self) -> None:
+        if self._received_total > self._receive_total_credit:
+            raise RemoteProtocolError("the peer sent more than the session's credit")
+
+    def _on_control(self, kind: int, data: memoryview, at: int, events: list[Event]) -> int:
+        """One frame that carries no stream data; returns where the next begins."""
+        match kind:
+            case frames.MAX_STREAM:
+                _, id, offset = frames.MAX_STREAM_HEADER.unpack_from(data, at)
+                state = self.streams.get(id)
+                if state is not None and offset > state.send_credit:
+                    state.send_credit = offset
+                    self._make_ready(state)
+                    events.append((What.WRITABLE, state))
+                return at + frames.MAX_STREAM_HEADER.size
+            case frames.MAX_SESSION:
+                _, offset = frames.MAX_SESSION_HEADER.unpack_from(data, at)
+                if offset > self._send_total_credit:
+                    self._send_total_credit = offset
+                    for state in self.streams.values():
+                        if state.pending:
+                            self._make_ready(state)
+                return at + frames.MAX_SESSION_HEADER.size
+            case frames.MAX_STREAMS:
+                _, count = frames.MAX_STREAMS_HEADER.unpack_from(data, at)
+                if count > self._may_open:
+                    self._may_open = count
+                    events.append((What.STREAMS, None))
+                return at + frames.MAX_STREAMS_HEADER.size
+            case frames.RESET:
+                _, id, code, offset, length = frames.RESET_HEADER.unpack_from(data, at)
+                at += frames.RESET_HEADER.size
+                self._on_reset(id, code, offset, bytes(self._slice(data, at, length)), events)
+                return at + int(length)
+            case frames.STOP:
+                _, id, code = frames.STOP_HEADER.unpack_from(data, at)
+                state = self.streams.get(id)
+                if state is not None and state.stopped is None and not state.fin_sent:
+                    state.stopped = code
+                    state.pending.clear()
+                    state.queued_bytes = 0
+                    state.fin_queued = state.fin_sent = True
+                    self._queue_control(frames.reset(id, code, state.send_offset))
+                    events.append((What.STOPPED, state))
+                    if state.receive_done and not state.buffered:
+                        self._forget(state)
+                return at + frames.STOP_HEADER.size
+            case frames.PING:
+                _, nonce = frames.PING_HEADER.unpack_from(data, at)
+                self._queue_control(frames.PING_HEADER.pack(frames.PONG, nonce))
+                return at + frames.PING_HEADER.size
+            case frames.PONG:
+                events.append((What.PONG, frames.PING_HEADER.unpack_from(data, at)[1]))
+                return at + frames.PING_HEADER.size
+            case frames.DATAGRAM:
+                _, protocol, length = frames.DATAGRAM_HEADER.unpack_from(data, at)
+                at += frames.DATAGRAM_HEADER.size
+                body = bytes(self._slice(data, at, length))
+                if protocol < self.protocols:
+                    events.append((What.DATAGRAM, (protocol, body)))
+                else:
+                    self.unknown_frames += 1
+                return at + int(length)
+            case frames.CLOSE:
+                _, code, length = frames.CLOSE_HEADER.unpack_from(data, at)
+                at += frames.CLOSE_HEADER.size
+                reason = bytes(self._slice(data, at, min(length, frames.MAX_REASON_BYTES))).decode("utf-8", "replace")
+                events.append((What.CLOSED, (code, reason)))
+                return data.nbytes
+            case _:
+                return self._on_extension(kind, data, at, events)
+
+    def _on_extension(self, kind: int, data: memoryview, at: int, events: list[Event]) -> int:
+        if kind < frames.EXTENSION:
+            raise RemoteProtocolError(f"frame type {kind:#04x} is not defined")
+        length: int = frames.EXTENSION_HEADER.unpack_from(data, at)[1]
+        at += frames.EXTENSION_HEADER.size
+        body_view = self._slice(data, at, length)
+        if kind == frames.RECORD:
+            events.append((What.RECORD, bytes(body_view)))
+        else:
+            self.unknown_frames += 1
+        return at + length
+
+    def _on_reset(self, id: int, code: int, offset: int, reason: bytes, events: list[Event]) -> None:
+        state = self.streams.get(id)
+        if state is None or state.receive_done:
+            return
+        if offset < state.received or (state.final_offset is not None and state.final_offset != offset):
+            raise RemoteProtocolError(f"stream {id} was reset at an impossible offset")
+        grown = offset - state.received
+        if offset > state.receive_credit:
+            raise RemoteProtocolError(f"stream {id} was reset beyond its credit")
+        self._received_total += grown
+        self._check_total()
+        state.reset_code = code
+        state.reset_reason = reason[: frames.MAX_REASON_BYTES].decode("utf-8", "replace")
+        self._give_back(state, state.buffered + grown)
+        state.discard()
+        if state.opened:
+            events.append((What.READABLE, state))
+        if state.send_done:
+            self._forget(state)
+
+    # -- credit --------------------------------------------------------------------------------------------------
+
+    def consumed(self, state: StreamState, nbytes: int, now: float, rtt_s: float) -> None:
+        """The application took `nbytes` of a stream: renew credit when half of a window is gone.  A window that is used
+        up within two round trips doubles, so that it grows to the path's bandwidth-delay product."""
+        self._give_back(state, nbytes)
+        if state.receive_done:
+            if not state.buffered and state.send_done:
+                self._forget(state)
+            return
+        if state.receive_credit - state.consumed <= state.window // 2:
+            if now - state.window_at < 2 * rtt_s and state.window < MAX_WINDOW and self._growth_bytes < self._session_window:
+                self._growth_bytes += state.window
+                state.window *= 2
+            state.window_at = now
+            state.receive_credit = state.consumed + state.window
+            self._queue_control(frames.MAX_STREAM_HEADER.pack(frames.MAX_STREAM, state.id, state.receive_credit))
+
+    def _give_back(self, state: StreamState, nbytes: int) -> None:
+        self._consumed_total += nbytes
+        if self._receive_total_credit - self._consumed_total <= self._session_window // 2:
+            self._receive_total_credit = self._consumed_total + self._session_window
+            self._queue_control(frames.MAX_SESSION_HEADER.pack(frames.MAX_SESSION, self._receive_total_credit))
+
+    def _forget(self, state: StreamState) -> None:
+        if self.streams.pop(state.id, None) is None or state.is_ours:
+            return
+        self._peer_may_open += 1
+        if self._peer_may_open % max(1, self._max_streams // 2) == 0:
+            self._queue_control(frames.MAX_STREAMS_HEADER.pack(frames.MAX_STREAMS, self._peer_may_open))
+
+    def end(self, reason: str, by_peer: bool, code: int) -> list[StreamState]:
+        """The connection is gone: every stream fails.  Returns them, to wake whoever waits."""
+        ended = list(self.streams.values())
+        for state in ended:
+            if state.reset_code is None and not state.receive_done:
+                state.reset_code = code
+                state.reset_reason = reason
+            state.pending.clear()
+            state.fin_queued = state.fin_sent = True
+        self.streams.clear()
+        self._datagrams.clear()
+        for queue in self._ready:
+            queue.clear()
+        self._ready_count = 0
+        return ended  # control frames stay: the farewell is among them
+
+
+def closed_error(state: StreamState, by_peer: bool = True) -> EndpointClosed:
+    """What a call on a reset stream raises."""
+    return EndpointClosed(f"stream {state.id}", state.reset_reason, state.reset_code or state.stopped or 0, by_peer)

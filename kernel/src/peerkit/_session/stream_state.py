@@ -1,0 +1,200 @@
+"""One stream's two directions: bytes to send with the peer's credit, bytes received with ours.
+
+In: data and credit from the mux, reads and writes from the application.  Not here: frames, other streams, waiting.
+"""
+
+from collections import deque
+
+from ..errors import RemoteProtocolError
+from .frames import Kind
+
+COPY_BELOW = 16_384  # a small slice would keep its whole 128 KiB record alive: copy it instead
+MAX_GAPS = 64  # pieces held out of order on an unordered carrier; stops a peer from making us keep 1-byte pieces
+
+
+class StreamState:
+    """Both directions of one stream.
+
+    Attributes:
+        id: odd when the dialer of the session opened it.
+        kind: what the opener wants.
+        protocol: index into the session's agreed protocols.
+        send_offset: bytes given to the carrier so far; `send_credit` is how many the peer allows in all.
+        received: highest offset received; `receive_credit` what we allow; `consumed` what the application took.
+        answer: whatever waits for this stream (the runtime's business).
+    """
+
+    __slots__ = (
+        "_gaps",
+        "answer",
+        "buffered",
+        "chunks",
+        "consumed",
+        "final_offset",
+        "fin_queued",
+        "fin_sent",
+        "id",
+        "is_ours",
+        "kind",
+        "opened",
+        "pending",
+        "priority",
+        "protocol",
+        "queued_bytes",
+        "ready",
+        "receive_credit",
+        "received",
+        "reset_code",
+        "reset_reason",
+        "send_credit",
+        "send_offset",
+        "stopped",
+        "window",
+        "window_at",
+    )
+
+    def __init__(self, id: int, kind: Kind, protocol: int, is_ours: bool, send_credit: int, window: int) -> None:
+        self.id = id
+        self.kind = kind
+        self.protocol = protocol
+        self.is_ours = is_ours
+        self.opened = not is_ours  # whether the opening frame went out or came in
+        self.priority = 3
+        self.ready = False  # in the mux's queue of streams with something to send
+        # sending
+        self.pending: deque[memoryview] = deque()
+        self.queued_bytes = 0
+        self.send_offset = 0
+        self.send_credit = send_credit
+        self.fin_queued = False
+        self.fin_sent = False
+        self.stopped: int | None = None  # the peer's STOP code
+        # receiving
+        self.chunks: deque[bytes | memoryview] = deque()
+        self.buffered = 0
+        self.received = 0
+        self.consumed = 0
+        self.receive_credit = window
+        self.window = window
+        self.window_at = 0.0
+        self.final_offset: int | None = None
+        self.reset_code: int | None = None
+        self.reset_reason = ""
+        self._gaps: dict[int, bytes] | None = None
+        self.answer: object = None
+
+    def __repr__(self) -> str:
+        return f"<StreamState {self.id} sent {self.send_offset} received {self.received}>"
+
+    @property
+    def receive_done(self) -> bool:
+        """Everything that will ever come has come (or was reset)."""
+        return self.reset_code is not None or (self.final_offset is not None and self.received == self.final_offset)
+
+    @property
+    def at_end(self) -> bool:
+        """The application has read everything and the peer has finished."""
+        return not self.buffered and self.final_offset is not None and self.received == self.final_offset
+
+    @property
+    def send_done(self) -> bool:
+        return self.fin_sent or self.stopped is not None
+
+    def queue(self, data: memoryview) -> None:
+        if data.nbytes:
+            self.pending.append(data)
+            self.queued_bytes += data.nbytes
+
+    def take(self, max_bytes: int) -> memoryview | None:
+        """The next piece to send, at most `max_bytes`, within the peer's credit; `None` when there is none."""
+        room = min(max_bytes, self.send_credit - self.send_offset)
+        if not self.pending or room <= 0:
+            return None
+        head = self.pending[0]
+        if head.nbytes <= room:
+            self.pending.popleft()
+            piece = head
+        else:
+            piece = head[:room]
+            self.pending[0] = head[room:]
+        self.send_offset += piece.nbytes
+        self.queued_bytes -= piece.nbytes
+        return piece
+
+    def receive(self, offset: int, data: memoryview, fin: bool) -> int:
+        """Take a piece at `offset`.  Returns by how much the highest offset grew (for the session's credit).
+
+        Raises:
+            RemoteProtocolError: beyond our credit, past the final offset, a second and different end, too many gaps.
+        """
+        end = offset + data.nbytes
+        if end > self.receive_credit:
+            raise RemoteProtocolError(f"stream {self.id} sent {end} bytes where {self.receive_credit} were allowed")
+        if fin:
+            if self.final_offset is not None and self.final_offset != end:
+                raise RemoteProtocolError(f"stream {self.id} ended twice at different places")
+            self.final_offset = end
+        if self.final_offset is not None and end > self.final_offset:
+            raise RemoteProtocolError(f"stream {self.id} went on past its end")
+        if offset == self.received and self._gaps is None:  # the ordinary case, always so on an ordered carrier
+            if data.nbytes:
+                self.chunks.append(bytes(data) if data.nbytes < COPY_BELOW else data)
+                self.buffered += data.nbytes
+                self.received = end
+            return data.nbytes
+        return self._receive_out_of_order(offset, data, end)
+
+    def _receive_out_of_order(self, offset: int, data: memoryview, end: int) -> int:
+        before = self._highest()
+        gaps = self._gaps if self._gaps is not None else {}
+        if end > self.received and len(data) > len(gaps.get(offset, b"")):
+            if offset not in gaps and len(gaps) >= MAX_GAPS:
+                raise RemoteProtocolError(f"stream {self.id} has more than {MAX_GAPS} gaps")
+            gaps[offset] = bytes(data)
+        while True:
+            start = min((at for at in gaps if at <= self.received), default=None)
+            if start is None:
+                break
+            piece = memoryview(gaps.pop(start))[self.received - start :]
+            if not piece.nbytes:
+                continue  # all of it came meanwhile in another piece
+            self.chunks.append(bytes(piece))
+            self.buffered += piece.nbytes
+            self.received += piece.nbytes
+        self._gaps = gaps or None
+        return max(0, self._highest() - before)
+
+    def _highest(self) -> int:
+        return max([self.received, *(at + len(piece) for at, piece in (self._gaps or {}).items())])
+
+    def read(self, max_bytes: int) -> bytes:
+        """Up to `max_bytes` of what is buffered, in order; `b""` when nothing is."""
+        if not self.chunks:
+            return b""
+        head = self.chunks[0]
+        if len(head) >= max_bytes:
+            taken = bytes(head[:max_bytes])
+            if len(head) == max_bytes:
+                self.chunks.popleft()
+            else:
+                self.chunks[0] = memoryview(head)[max_bytes:]
+        elif len(self.chunks) == 1:
+            self.chunks.popleft()
+            taken = bytes(head)
+        else:
+            parts, room = [], max_bytes
+            while self.chunks and len(self.chunks[0]) <= room:
+                part = self.chunks.popleft()
+                parts.append(part)
+                room -= len(part)
+            taken = b"".join(parts)
+        self.buffered -= len(taken)
+        self.consumed += len(taken)
+        return taken
+
+    def discard(self) -> None:
+        """Forget what is buffered (after a reset)."""
+        self.consumed += self.buffered
+        self.chunks.clear()
+        self.buffered = 0
+        self._gaps = None
