@@ -10,7 +10,8 @@ The session is the same on both.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+import hashlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -205,17 +206,44 @@ DatagramHandler = Callable[[memoryview, int, Address, Address, float], None]
 """`(buffer, segment_bytes, local, remote, now)`: the buffer is valid only during the call."""
 
 
+@dataclass(frozen=True, slots=True)
+class ServerTls:
+    """What a listener needs to speak TLS.
+
+    One port takes both: a connection whose first byte is 0x16 is TLS and its pipe has the scheme `scheme`; any other is
+    plain and has the listener's own.  When the two schemes are the same, plain connections are refused.
+
+    Attributes:
+        context: an `ssl.SSLContext` for servers, with the certificate loaded.
+        certificate: that certificate in DER.
+        scheme: the scheme of TLS addresses.
+    """
+
+    context: object
+    certificate: bytes
+    scheme: str = "tls"
+
+    @property
+    def binding(self) -> bytes:
+        """What both ends of a pipe through this listener have as `Pipe.binding`."""
+        return hashlib.sha256(self.certificate).digest()
+
+
 class Network(Protocol):
     """The way to the wire: the system's on a real node, the simulation's in tests.  Transports use nothing else."""
 
-    async def listen_stream(self, host: str, port: int, scheme: str, accept: PipeAccept, tls: object | None = None) -> Listener:
-        """Listen for ordered bytes on a numeric host.  `tls` is an `ssl.SSLContext`.  Raises `ConnectFailed`."""
+    async def listen_stream(
+        self, host: str, port: int, scheme: str, accept: PipeAccept, tls: ServerTls | None = None
+    ) -> Listener:
+        """Listen for ordered bytes on a numeric host.  A pipe over TLS is told to `accept` after its TLS handshake, with
+        the SHA-256 of the certificate as `binding`.  Raises `ConnectFailed`."""
         ...
 
     async def connect_stream(
         self, address: Address, make_handler: Callable[[Pipe], PipeHandler], tls: object | None = None
     ) -> Pipe:
-        """Connect to a numeric host.  Raises `ConnectFailed`."""
+        """Connect to a numeric host; over TLS when `tls`, an `ssl.SSLContext`, is given: the pipe's `binding` is then the
+        SHA-256 of the certificate (DER) that the server showed.  Raises `ConnectFailed`."""
         ...
 
     async def open_datagrams(self, host: str, port: int) -> DatagramEndpoint:

@@ -1,0 +1,85 @@
+"""Datagrams between simulated hosts: lost, held back, too large for the path, as the network says.
+
+A batch that was sent by one call arrives by one call, without what was lost, as a real socket with GRO gives it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from .._io.first_byte import FirstByteRegistry
+from ..address import Address
+from ..transport import Buffer, DatagramEndpoint, DatagramHandler
+
+if TYPE_CHECKING:
+    from .sim_host import SimHost
+
+MAX_DATAGRAM_BYTES = 65_507  # of UDP over IPv4; the path decides what arrives
+
+
+class SimDatagramEndpoint:
+    """One bound datagram socket of a simulated host."""
+
+    def __init__(self, host: SimHost, local: Address) -> None:
+        self._host = host
+        self._local = local
+        self._registry = FirstByteRegistry()
+        self.is_open = True
+
+    @property
+    def local(self) -> Address:
+        return self._local
+
+    @property
+    def max_datagram_bytes(self) -> int:
+        return MAX_DATAGRAM_BYTES
+
+    def register(self, first: int, last: int, handler: DatagramHandler) -> None:
+        self._registry.register(first, last, handler)
+
+    def send_batch(self, local: Address | None, remote: Address, segment_bytes: int, buffers: Sequence[Buffer]) -> int:
+        if not self.is_open:
+            return 0
+        data = b"".join(buffers)
+        if not data or not 0 < segment_bytes <= MAX_DATAGRAM_BYTES:
+            return 0
+        host, net = self._host, self._host.net
+        segments = [data[at : at + segment_bytes] for at in range(0, len(data), segment_bytes)]
+        target = host.route(remote.host)
+        if target is None or net.is_blocked(host, target):
+            return len(segments)  # taken and never heard of again, as UDP is
+        due = net.arrives_at(host, target, len(data))
+        mtu = net.path_mtu(host, target)
+        source = Address(
+            self._local.scheme, local.host if local else host.address_towards(remote.host), self._local.port
+        )
+        together: list[bytes] = []
+        for segment in segments:
+            if len(segment) > mtu or net.is_lost(host, target):
+                continue
+            if net.reorder and net.rng.random() < net.reorder:
+                late = due + net.rng.random() * (due - net.loop.time())
+                net.loop.call_at(late, target.receive_datagrams, source, remote, segment, len(segment))
+            else:
+                together.append(segment)
+        if together:
+            size = len(together[0])
+            net.loop.call_at(due, target.receive_datagrams, source, remote, b"".join(together), size)
+        return len(segments)
+
+    async def open_more(self, n: int) -> Sequence[DatagramEndpoint]:
+        return [self._host.bind_datagrams(self._local.host, 0) for _ in range(n)]
+
+    def close(self) -> None:
+        if self.is_open:
+            self.is_open = False
+            self._host.endpoints.pop((self._local.host, self._local.port), None)
+
+    def receive(self, source: Address, target: Address, data: bytes, segment_bytes: int) -> None:
+        now = self._host.net.loop.time()
+        self._registry.dispatch(memoryview(data), segment_bytes, target, source, now)
+
+
+if TYPE_CHECKING:
+    _fits: type[DatagramEndpoint] = SimDatagramEndpoint

@@ -1,0 +1,139 @@
+"""One simulated machine: its IP, ports, sockets and what is on its disk.  It is the `Network` of the nodes on it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .._io.sqlite_file import SqliteFile
+from ..address import Address
+from ..errors import ConnectFailed
+from ..transport import DatagramEndpoint, Listener, Network, Pipe, PipeAccept, PipeHandler, ServerTls
+from .sim_datagram import SimDatagramEndpoint
+from .sim_stream import SimListener, SimPipe, connect
+
+if TYPE_CHECKING:
+    from .sim_network import SimNetwork
+
+_WILDCARDS = ("0.0.0.0", "::")
+_LOOPBACKS = ("127.0.0.1", "::1")
+FIRST_FREE_PORT = 49_152  # RFC 6335 §6
+MAX_ANSWERS = 8
+
+
+class SimHost:
+    """A machine with one IP, and loopback.
+
+    Attributes:
+        is_up: whether packets come and go.
+        position: a number in 0..1 that decides its distance from others.
+        databases: what its disk holds; survives a crash.
+    """
+
+    def __init__(self, net: SimNetwork, ip: str, rng: random.Random) -> None:
+        self.net = net
+        self.ip = ip
+        self.rng = rng
+        self.is_up = True
+        self.position = rng.random()
+        self.uplink_free_at = 0.0
+        self.databases: dict[Path, SqliteFile] = {}
+        self.listeners: dict[tuple[str, int], SimListener] = {}
+        self.endpoints: dict[tuple[str, int], SimDatagramEndpoint] = {}
+        self.pipes: dict[SimPipe, None] = {}  # in the order they were opened: a set would not repeat
+        self._next_port = FIRST_FREE_PORT
+
+    # Network
+
+    async def listen_stream(
+        self, host: str, port: int, scheme: str, accept: PipeAccept, tls: ServerTls | None = None
+    ) -> Listener:
+        address = Address(scheme, host, port or self.free_port())
+        self._check_bindable(address, self.listeners)
+        listener = self.listeners[address.host, address.port] = SimListener(self, address, accept, tls)
+        return listener
+
+    async def connect_stream(
+        self, address: Address, make_handler: Callable[[Pipe], PipeHandler], tls: object | None = None
+    ) -> Pipe:
+        return await connect(self, address, make_handler, tls is not None)
+
+    async def open_datagrams(self, host: str, port: int) -> DatagramEndpoint:
+        return self.bind_datagrams(host, port)
+
+    async def resolve(self, host: str) -> Sequence[str]:
+        await asyncio.sleep(self.net.delay_s(self, self))
+        answers = self.net.names.get(host)
+        if not answers:
+            raise ConnectFailed(host, "the name is not known")
+        return tuple(answers[:MAX_ANSWERS])
+
+    def interface_addresses(self) -> Sequence[str]:
+        return ("127.0.0.1", self.ip)
+
+    # for streams and datagrams
+
+    def route(self, ip: str) -> SimHost | None:
+        """The host that `ip` means from here."""
+        return self if ip in _LOOPBACKS else self.net.find_host(ip)
+
+    def address_towards(self, ip: str) -> str:
+        return ip if ip in _LOOPBACKS else self.ip
+
+    def free_port(self) -> int:
+        while True:
+            port = self._next_port
+            self._next_port = port + 1 if port < 65_535 else FIRST_FREE_PORT
+            if not any(
+                (host, port) in used
+                for host in (self.ip, *_WILDCARDS, *_LOOPBACKS)
+                for used in (self.listeners, self.endpoints)
+            ):
+                return port
+
+    def find_listener(self, ip: str, port: int) -> SimListener | None:
+        return self.listeners.get((ip, port)) or self.listeners.get((_wildcard(ip), port))
+
+    def bind_datagrams(self, host: str, port: int) -> SimDatagramEndpoint:
+        address = Address("udp", host, port or self.free_port())
+        self._check_bindable(address, self.endpoints)
+        endpoint = self.endpoints[address.host, address.port] = SimDatagramEndpoint(self, address)
+        return endpoint
+
+    def receive_datagrams(self, source: Address, target: Address, data: bytes, segment_bytes: int) -> None:
+        endpoint = self.endpoints.get((target.host, target.port)) or self.endpoints.get(
+            (_wildcard(target.host), target.port)
+        )
+        if endpoint is not None and self.is_up:
+            endpoint.receive(source, Address("udp", target.host, target.port), data, segment_bytes)
+
+    def forget_sockets(self) -> None:
+        """What a crash does."""
+        for pipe in self.pipes:
+            pipe.forget()
+        for endpoint in self.endpoints.values():
+            endpoint.is_open = False
+        self.pipes.clear()
+        self.listeners.clear()
+        self.endpoints.clear()
+
+    def _check_bindable(
+        self, address: Address, used: dict[tuple[str, int], SimListener] | dict[tuple[str, int], SimDatagramEndpoint]
+    ) -> None:
+        if address.host not in (self.ip, *_WILDCARDS, *_LOOPBACKS):
+            raise ConnectFailed(str(address), "the address is not one of this machine")
+        wildcard = _wildcard(address.host)
+        for host, port in used:
+            if port == address.port and (host == address.host or host == wildcard or address.host == _wildcard(host)):
+                raise ConnectFailed(str(address), "the address is in use")
+
+
+def _wildcard(ip: str) -> str:
+    return "::" if ":" in ip else "0.0.0.0"
+
+
+if TYPE_CHECKING:
+    _fits: type[Network] = SimHost

@@ -1,0 +1,200 @@
+"""A seeded network in memory: hosts, what lies between them, and what goes wrong there.
+
+`SimNetwork` gives each host (an IP like `10.0.7.1`, each in its own /24) a `SimPlatform`, on which a node runs
+unchanged under virtual time.  The same seed gives the same run.  Built for 1,000 nodes in one process: a packet is one
+timer, writes of one moment travel together, and there is no task per packet or per connection.
+
+    async def main() -> None:
+        net = SimNetwork(latency_s=(0.01, 0.05), loss=0.01)
+        a, b = net.platform(), net.platform()
+        ...
+        net.partition([a.ip], [b.ip])
+
+    peerkit.testing.run(main(), seed=7)
+
+What is modelled: one-way delay per pair of hosts (symmetric, fixed for the run) and jitter, loss (a lost piece of a
+stream arrives after a retransmission time-out, a lost datagram never), reordering of datagrams, path MTU, the uplink's
+bandwidth, partitions, unplugged and crashed hosts.  Not modelled: congestion, routers, address translation.
+"""
+
+import ipaddress
+import random
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from .sim_host import SimHost
+from .sim_platform import SimPlatform
+from .virtual_time import VirtualTimeLoop, current_loop
+
+LOOPBACK_DELAY_S = 0.000_05  # guess: two processes of one machine
+RETRANSMISSION_S = 0.2  # RFC 6298 says 1 s at least, Linux takes 0.2
+SEGMENT_BYTES = 1_400  # what one lost packet of a stream holds
+
+
+@dataclass(frozen=True, slots=True)
+class _Partition:
+    one: frozenset[str]
+    other: frozenset[str]
+
+    def parts(self, a: str, b: str) -> bool:
+        return (a in self.one and b in self.other) or (a in self.other and b in self.one)
+
+
+class SimNetwork:
+    """All hosts and the wire between them.  Make it on a running `VirtualTimeLoop`.
+
+    Args:
+        latency_s: one-way delay: a range from which each pair of hosts has its own, or a function of two IPs.
+        jitter_s: up to this much is added to each packet's delay.
+        loss: share of packets lost, 0..1.
+        reorder: share of datagrams that are held back by up to one more delay, 0..1.
+        mtu_bytes: largest datagram that arrives: a number, or a function of two IPs.
+        bandwidth_bytes_per_s: each host's uplink; `None` is unlimited.
+        loop: the running loop unless told.
+        rng: the loop's unless told.
+    """
+
+    def __init__(
+        self,
+        *,
+        latency_s: tuple[float, float] | Callable[[str, str], float] = (0.005, 0.05),
+        jitter_s: float = 0.0,
+        loss: float = 0.0,
+        reorder: float = 0.0,
+        mtu_bytes: int | Callable[[str, str], int] = 1_472,
+        bandwidth_bytes_per_s: float | None = None,
+        loop: VirtualTimeLoop | None = None,
+        rng: random.Random | None = None,
+    ) -> None:
+        self.loop = loop or current_loop()
+        self.rng = rng or self.loop.rng
+        self.latency_s = latency_s
+        self.jitter_s = jitter_s
+        self.loss = loss
+        self.reorder = reorder
+        self.mtu_bytes = mtu_bytes
+        self.bandwidth_bytes_per_s = bandwidth_bytes_per_s
+        self.names: dict[str, Sequence[str]] = {}  # what `resolve` answers
+        self.packets = 0  # batches of one moment sent, streams and datagrams
+        self.bytes = 0
+        self._hosts: dict[str, SimHost] = {}
+        self._partitions: list[_Partition] = []
+        self._waiting: dict[Callable[[], None], tuple[str, str]] = {}  # streams that a partition holds up
+        self._seed = self.rng.getrandbits(64)
+
+    # hosts
+
+    def platform(self, ip: str | None = None) -> SimPlatform:
+        """A platform on the host with this IP, a new host unless it exists.
+
+        A host keeps its databases: a second platform of the same IP is the same machine after a restart.
+        """
+        return SimPlatform(self.host(ip))
+
+    def host(self, ip: str | None = None) -> SimHost:
+        """The host with this IP (IPv4 or IPv6), made when it does not exist; without `ip`, a new one."""
+        ip = str(ipaddress.ip_address(ip)) if ip else self._free_ip()
+        host = self._hosts.get(ip)
+        if host is None:
+            rng = random.Random(f"{self._seed}/{ip}")  # its own, so that hosts do not disturb each other
+            host = self._hosts[ip] = SimHost(self, ip, rng)
+        return host
+
+    def _free_ip(self) -> str:
+        number = len(self._hosts)
+        while (ip := f"10.{number >> 8}.{number & 255}.1") in self._hosts:
+            number += 1
+        return ip
+
+    def find_host(self, ip: str) -> SimHost | None:
+        return self._hosts.get(ip)
+
+    @property
+    def hosts(self) -> Sequence[SimHost]:
+        return tuple(self._hosts.values())
+
+    # trouble
+
+    def partition(self, hosts_a: Iterable[str], hosts_b: Iterable[str]) -> None:
+        """Let no packet pass between the two groups of IPs, until `heal`.  Streams between them hang, as TCP does."""
+        self._partitions.append(_Partition(frozenset(hosts_a), frozenset(hosts_b)))
+
+    def heal(self) -> None:
+        """End all partitions.  Streams that waited go on."""
+        self._partitions.clear()
+        self._let_go()
+
+    def unplug(self, ip: str) -> None:
+        """Cut a host off.  Its programs run on and notice nothing but silence."""
+        self.host(ip).is_up = False
+
+    def crash(self, ip: str) -> None:
+        """Kill a host: its listeners, connections and sockets are gone without a word to anybody.
+
+        Stop the node's tasks yourself; whatever they still send goes nowhere.
+        """
+        host = self.host(ip)
+        host.is_up = False
+        host.forget_sockets()
+
+    def bring_up(self, ip: str) -> None:
+        """Plug in or restart.  Connections from before a crash are reset when their peers next send."""
+        self.host(ip).is_up = True
+        self._let_go()
+
+    # the wire, for the streams and datagrams of this package
+
+    def is_blocked(self, a: SimHost, b: SimHost) -> bool:
+        if not (a.is_up and b.is_up):
+            return True
+        return bool(self._partitions) and any(partition.parts(a.ip, b.ip) for partition in self._partitions)
+
+    def hold_up(self, go_on: Callable[[], None], a: SimHost, b: SimHost) -> None:
+        """Call `go_on` once the two can reach each other again."""
+        self._waiting[go_on] = (a.ip, b.ip)
+
+    def delay_s(self, a: SimHost, b: SimHost) -> float:
+        """The pair's one-way delay, without jitter."""
+        if a is b:
+            return LOOPBACK_DELAY_S
+        if callable(self.latency_s):
+            return self.latency_s(a.ip, b.ip)
+        low, high = self.latency_s
+        # uniform and symmetric without a table of all pairs: the fraction of the sum of two uniform numbers
+        return low + (high - low) * ((a.position + b.position) % 1.0)
+
+    def path_mtu(self, a: SimHost, b: SimHost) -> int:
+        return self.mtu_bytes(a.ip, b.ip) if callable(self.mtu_bytes) else self.mtu_bytes
+
+    def arrives_at(self, a: SimHost, b: SimHost, size_bytes: int) -> float:
+        """When a packet that leaves `a` now is at `b`; loss left out.  Takes the uplink's time."""
+        self.packets += 1
+        self.bytes += size_bytes
+        start = self.loop.time()
+        if self.bandwidth_bytes_per_s is not None and a is not b:
+            start = a.uplink_free_at = max(start, a.uplink_free_at) + size_bytes / self.bandwidth_bytes_per_s
+        delay = self.delay_s(a, b)
+        if self.jitter_s and a is not b:
+            delay += self.rng.random() * self.jitter_s
+        return start + delay
+
+    def stream_arrives_at(self, a: SimHost, b: SimHost, size_bytes: int) -> float:
+        """As `arrives_at`, with the time that lost packets of a stream need to be sent again."""
+        at = self.arrives_at(a, b, size_bytes)
+        if self.loss and a is not b:
+            packets = 1 + size_bytes // SEGMENT_BYTES
+            if self.rng.random() > (1.0 - self.loss) ** packets:
+                at += max(RETRANSMISSION_S, 2 * self.delay_s(a, b))
+        return at
+
+    def is_lost(self, a: SimHost, b: SimHost) -> bool:
+        return self.loss > 0 and a is not b and self.rng.random() < self.loss
+
+    def _let_go(self) -> None:
+        waiting, self._waiting = self._waiting, {}
+        for go_on, (ip_a, ip_b) in waiting.items():
+            a, b = self._hosts[ip_a], self._hosts[ip_b]
+            if self.is_blocked(a, b):
+                self._waiting[go_on] = (ip_a, ip_b)
+            else:
+                self.loop.call_later(self.delay_s(a, b), go_on)
