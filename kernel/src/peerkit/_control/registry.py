@@ -1,0 +1,236 @@
+"""The operations of one node, and the catalogue from which command line, clients and HTTP make their faces; pure.
+
+In: operations with their owners.  Out: validated requests, and for each operation an `OperationInfo` that says in JSON
+all that a face needs to know, so that no face imports a plugin.
+"""
+
+import difflib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, cast
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import to_jsonable_python
+
+from ..errors import PluginConflictError, PluginLoadError, UsageError
+from ..operation import Arg, Model, Operation, RequestT
+
+_NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*")
+MAX_PROBLEMS = 8  # of one refused request: a list of a million wrong items must not give a million sentences
+
+ParameterType = Literal["text", "int", "float", "flag", "path", "choice", "json"]
+
+
+class Parameter(Model):
+    """One argument as a command line takes it.
+
+    Attributes:
+        type: `flag` is a truth value, `choice` one of `choices`, `json` anything that has no plain form.
+        many: may be given several times, or takes all remaining words when positional.
+        default: as JSON; meaningless when `required`.
+    """
+
+    name: str
+    type: ParameterType
+    many: bool
+    required: bool
+    default: object = None
+    choices: tuple[str, ...] = ()
+    positional: bool = False
+    short: str = ""
+    metavar: str = ""
+    help: str = ""
+
+
+class ColumnInfo(Model):
+    key: str
+    title: str
+    format: str
+
+
+class ViewInfo(Model):
+    kind: str
+    columns: tuple[ColumnInfo, ...]
+    empty: str
+    done: str
+
+
+class OperationInfo(Model):
+    """One operation, as JSON.  `request` is the schema of its arguments, `parameters` the same for a command line."""
+
+    name: str
+    owner: str
+    summary: str
+    help: str
+    effect: Literal["read", "change"]
+    reach: Literal["owner", "any"]
+    many: bool
+    one_shot: bool
+    parameters: tuple[Parameter, ...]
+    view: ViewInfo
+    errors: tuple[str, ...]
+    request: dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """An operation and the plugin (or `kernel`) that brought it."""
+
+    owner: str
+    operation: Operation[BaseModel]
+    info: OperationInfo
+
+
+class OperationRegistry:
+    """Every operation of one node by name."""
+
+    def __init__(self) -> None:
+        self._operations: dict[str, Registered] = {}
+
+    def add(self, owner: str, operation: Operation[RequestT]) -> None:
+        """Take one operation.
+
+        Raises:
+            PluginConflictError: the name is taken, or it makes one word both a command with arguments by place and a
+                group of commands; the sentence names both owners.
+            PluginLoadError: the declaration is wrong.
+        """
+        name = operation.name
+        if (taken := self._operations.get(name)) is not None:
+            raise PluginConflictError(f"{owner} and {taken.owner} both offer an operation named {name}")
+        info = describe(owner, operation)
+        for other in self._operations.values():
+            for above, below in ((other.info, info), (info, other.info)):
+                if below.name.startswith(f"{above.name}.") and any(p.positional for p in above.parameters):
+                    raise PluginConflictError(
+                        f"{above.owner} offers {above.name} with arguments by place and {below.owner} offers"
+                        f" {below.name}: a word after {above.name} could mean either"
+                    )
+        self._operations[name] = Registered(owner, cast(Operation[BaseModel], operation), info)
+
+    def get(self, name: str) -> Registered:
+        """Raises `UsageError` with the nearest name."""
+        if (found := self._operations.get(name)) is not None:
+            return found
+        near = difflib.get_close_matches(name[:64], self._operations, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise UsageError(f"this node has no operation {name[:64]!r}{hint}")
+
+    def parse(self, name: str, args: Mapping[str, object]) -> BaseModel:
+        """The request model of operation `name`.  Raises `UsageError` with the path of every wrong field."""
+        operation = self.get(name).operation
+        try:
+            return operation.request.model_validate(dict(args))
+        except ValidationError as exc:
+            problems = exc.errors(include_url=False, include_context=False, include_input=False)
+            sentences = [_sentence(problem["loc"], problem["msg"]) for problem in problems[:MAX_PROBLEMS]]
+            if len(problems) > MAX_PROBLEMS:
+                sentences.append(f"and {len(problems) - MAX_PROBLEMS} more")
+            raise UsageError(f"{name}: " + "; ".join(sentences)) from None
+
+    def catalogue(self) -> list[OperationInfo]:
+        """All operations, by name."""
+        return [self._operations[name].info for name in sorted(self._operations)]
+
+
+def _sentence(location: tuple[int | str, ...], problem: str) -> str:
+    path = ""
+    for step in location:
+        path += f"[{step}]" if isinstance(step, int) else f".{step}" if path else step
+    text = problem.removeprefix("Value error, ")
+    return f"{path[:80] or 'arguments'}: {text[:1].lower()}{text[1:200]}"
+
+
+def describe(owner: str, operation: Operation[RequestT]) -> OperationInfo:
+    """All about one operation as JSON.  Raises `PluginLoadError` when its declaration is wrong."""
+    name = operation.name
+    if not _NAME.fullmatch(name):
+        raise PluginLoadError([f"{owner}: {name!r} is no operation name; use small letters, digits and dots"])
+    schema = operation.request.model_json_schema()
+    parameters = tuple(_parameters(operation.request, schema))
+    if operation.reach != "owner" and any(parameter.type == "path" for parameter in parameters):
+        raise PluginLoadError([f"{owner}: {name} takes a local path, so its reach must be `owner`"])
+    open_ended = [p.name for p in parameters if p.positional and (p.many or not p.required)]
+    if open_ended and open_ended[0] != [p.name for p in parameters if p.positional][-1]:
+        raise PluginLoadError([f"{owner}: {name}: only the last argument by place may be optional or repeated"])
+    docs = operation.request.__doc__ or ""
+    help_text = "" if operation.request.__name__ == "Nothing" else " ".join(docs.split())
+    columns = tuple(ColumnInfo(key=c.key, title=c.title, format=c.format) for c in operation.view.columns)
+    return OperationInfo(
+        name=name,
+        owner=owner,
+        summary=operation.summary,
+        help=help_text,
+        effect=operation.effect,
+        reach=operation.reach,
+        many=operation.many,
+        one_shot=operation.one_shot,
+        parameters=parameters,
+        view=ViewInfo(kind=operation.view.kind, columns=columns, empty=operation.view.empty, done=operation.view.done),
+        errors=tuple(error.code for error in operation.errors),
+        request=schema,
+    )
+
+
+def _parameters(request: type[BaseModel], schema: Mapping[str, object]) -> list[Parameter]:
+    properties = schema.get("properties")
+    found: list[Parameter] = []
+    for name, field in request.model_fields.items():
+        key = field.alias or name
+        arg = next((extra for extra in field.metadata if isinstance(extra, Arg)), Arg())
+        described = properties.get(key) if isinstance(properties, Mapping) else None
+        kind, many, choices = _plain_type(described if isinstance(described, Mapping) else {}, schema)
+        default = None if field.is_required() else to_jsonable_python(field.get_default(call_default_factory=True))
+        found.append(
+            Parameter(
+                name=key,
+                type=kind,
+                many=many,
+                required=field.is_required(),
+                default=default,
+                choices=choices,
+                positional=arg.positional,
+                short=arg.short,
+                metavar=arg.metavar,
+                help=arg.help or field.description or "",
+            )
+        )
+    return found
+
+
+def _plain_type(
+    prop: Mapping[str, object], schema: Mapping[str, object]
+) -> tuple[ParameterType, bool, tuple[str, ...]]:
+    """From JSON schema to a command line's types; `X | None` counts as an X that may be left out."""
+    prop = _resolve(prop, schema)
+    if isinstance(options := prop.get("anyOf"), list):
+        rest = [o for o in options if isinstance(o, Mapping) and o.get("type") != "null"]
+        return _plain_type(rest[0], schema) if len(rest) == 1 else ("json", False, ())
+    if isinstance(choices := prop.get("enum"), list) and all(isinstance(c, str) for c in choices):
+        return "choice", False, tuple(choices)
+    match prop.get("type"):
+        case "array":
+            items = prop.get("items")
+            kind, nested, choices = _plain_type(items if isinstance(items, Mapping) else {}, schema)
+            return ("json", False, ()) if nested or kind == "json" else (kind, True, choices)
+        case "string":
+            return ("path" if prop.get("format") == "local-path" else "text"), False, ()
+        case "integer":
+            return "int", False, ()
+        case "number":
+            return "float", False, ()
+        case "boolean":
+            return "flag", False, ()
+        case _:
+            return "json", False, ()
+
+
+def _resolve(prop: Mapping[str, object], schema: Mapping[str, object]) -> Mapping[str, object]:
+    """Follow one `$ref` into the schema's own definitions."""
+    reference = prop.get("$ref")
+    definitions = schema.get("$defs")
+    if isinstance(reference, str) and isinstance(definitions, Mapping):
+        target = definitions.get(reference.rsplit("/", 1)[-1])
+        return target if isinstance(target, Mapping) else {}
+    return prop
