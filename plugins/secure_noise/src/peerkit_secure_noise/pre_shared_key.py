@@ -1,0 +1,27 @@
+"""The pre-shared key of a private network.
+
+    psk = HKDF(key, "peerkit v1 psk" ‖ network id)       key: 32 random bytes, or Argon2id of a passphrase
+
+So one key used for two networks gives each its own, and nothing is learnt about the one from the other.
+"""
+
+import nacl.pwhash.argon2id
+
+from peerkit.identity import hkdf
+
+PSK_BYTES = 32
+# A recorded first message lets anyone try passphrases at home, so each try must be dear: 0.3 s and 128 MiB (measured).
+OPERATIONS = 3
+MEMORY_BYTES = 128 * 1024 * 1024
+
+
+def from_key(key: bytes, network_id: bytes) -> bytes:
+    """From 32 random bytes."""
+    return hkdf(key, b"peerkit v1 psk" + network_id, PSK_BYTES)
+
+
+def from_passphrase(passphrase: str, network_id: bytes) -> bytes:
+    """From a passphrase; the salt is the network's, since all members must come to the same key."""
+    salt = hkdf(network_id, b"peerkit v1 psk salt", nacl.pwhash.argon2id.SALTBYTES)
+    key = nacl.pwhash.argon2id.kdf(PSK_BYTES, passphrase.encode("utf-8"), salt, OPERATIONS, MEMORY_BYTES)
+    return from_key(key, network_id)
