@@ -141,6 +141,13 @@ class PeerRecord:
                 raise RemoteProtocolError(f"a peer record is not signed by its subject: {exc}") from exc
         return record
 
+    @classmethod
+    def from_disk(cls, data: bytes) -> "PeerRecord":
+        """A record that this node verified before it wrote it; it may have expired since.  Raises `RemoteProtocolError`
+        when the bytes are damaged."""
+        signed = Signed.from_bytes(data, MAX_RECORD_BYTES)
+        return _from_body(signed, signed.body)
+
 
 def _bounded(addresses: tuple[Address, ...]) -> tuple[Address, ...]:
     kept: list[Address] = []

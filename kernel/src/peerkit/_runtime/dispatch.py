@@ -100,7 +100,7 @@ class Dispatch:
         handler = spec.on_message if state.kind is Kind.MESSAGE else spec.on_request
         assert handler is not None
         if inspect.iscoroutinefunction(handler):
-            self._enqueue(state.protocol, lambda: self._answer_later(state, spec, handler(request)))
+            self._enqueue(state.protocol, lambda: self._answer_later(state, spec, lambda: handler(request)))
             return
         try:
             answer = call_plugin(owner, protocol, handler, request)
@@ -108,7 +108,7 @@ class Dispatch:
             self._fail(state, exc)
             return
         if inspect.isawaitable(answer):
-            self._enqueue(state.protocol, lambda: self._answer_later(state, spec, answer))
+            self._enqueue(state.protocol, lambda: self._answer_later(state, spec, lambda: answer))
         else:
             self._answer(state, answer)
 
@@ -122,7 +122,9 @@ class Dispatch:
             return
         self._session.mux_write(state, memoryview(answer).cast("B"), fin=True)
 
-    async def _answer_later(self, state: StreamState, spec: ProtocolSpec, work: Awaitable[bytes | None]) -> None:
+    async def _answer_later(
+        self, state: StreamState, spec: ProtocolSpec, work: Callable[[], Awaitable[bytes | None]]
+    ) -> None:
         owner = self._context.owners.get(spec.id, "")
         try:
             async with asyncio.timeout(spec.timeout_s):
@@ -147,7 +149,7 @@ class Dispatch:
     async def _serve(self, stream: RuntimeStream, spec: ProtocolSpec) -> None:
         assert spec.on_stream is not None
         try:
-            await call_plugin_async(self._context.owners.get(spec.id, ""), spec.id, spec.on_stream(stream))
+            await call_plugin_async(self._context.owners.get(spec.id, ""), spec.id, spec.on_stream, stream)
             if self._session.is_open and stream._state.reset_code is None:
                 await stream.finish()
                 stream.stop(Code.NONE)

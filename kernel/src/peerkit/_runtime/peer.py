@@ -63,7 +63,7 @@ class RuntimePeer:
             spec = self._context.specs[id]
             if spec.on_peer is not None:
                 owner = self._context.owners.get(id, "")
-                work = call_plugin_async(owner, f"{id} on_peer", spec.on_peer(self))
+                work = call_plugin_async(owner, f"{id} on_peer", spec.on_peer, self)
                 self._cancels.append(self._context.supervisor.spawn(owner, f"{id} {self.id.short}", work))
 
     def replace(self, session: RuntimeSession) -> None:

@@ -381,6 +381,8 @@ class RuntimeSession:
                 assert isinstance(subject, tuple)
                 code, reason = subject
                 self._finish(reason or f"code {code}", True, code)
+            case What.OPENED | What.READABLE:
+                raise AssertionError("handled before")
 
     def _on_record(self, data: bytes) -> None:
         try:

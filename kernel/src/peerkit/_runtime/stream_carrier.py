@@ -26,7 +26,7 @@ from ..address import Address
 from ..errors import ConnectFailed, PeerkitError, RemoteProtocolError, TrustDenied
 from ..identity import PeerId
 from ..protection import AeadProtection
-from ..security import HandshakeParameters, HandshakeResult, PacketProtection
+from ..security import Aead, HandshakeParameters, HandshakeResult, PacketProtection
 from ..session import Code, Purpose
 from ..transport import Pipe
 from ..trust import Action, Question
@@ -212,7 +212,7 @@ class StreamCarrier:
         else:
             self._state = _State.CONFIRMING
 
-    def _protect(self, secret: bytes, aead: hello.Aead) -> PacketProtection:
+    def _protect(self, secret: bytes, aead: Aead) -> PacketProtection:
         return self._context.security.protection(secret, aead) or AeadProtection(secret, aead)
 
     def _open(self) -> None:

@@ -123,7 +123,7 @@ class Upkeep:
         for discovery in self._discoveries:
             try:
                 async with asyncio.timeout(DISCOVERY_TIMEOUT_S):
-                    found = await call_plugin_async(discovery.name, "find_peers", discovery.find_peers(wanted))
+                    found = await call_plugin_async(discovery.name, "find_peers", discovery.find_peers, wanted)
             except (PeerkitError, TimeoutError) as exc:
                 pool.context.log.info("discovery failed", discovery=discovery.name, reason=str(exc))
                 continue

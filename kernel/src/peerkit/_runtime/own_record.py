@@ -1,0 +1,82 @@
+"""Our own peer record: made from where we listen and what we speak, and made anew when that changes or half its life is over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+from ..address import Address
+from ..identity import Identity
+from ..platform import Platform
+from ..record import MAX_LIFE_S, PeerRecord
+from ..security import Security
+
+
+class OwnRecord:
+    """Args:
+    protocols: id → version of what we speak.
+    """
+
+    def __init__(
+        self, identity: Identity, network_id: bytes, platform: Platform, security: Security, protocols: Mapping[str, str]
+    ) -> None:
+        self._identity = identity
+        self._network_id = network_id
+        self._platform = platform
+        self._security = security
+        self._protocols = dict(protocols)
+        self._listening: tuple[Address, ...] = ()
+        self._record: PeerRecord | None = None
+        self.sequence = 0  # of the last record, also across restarts
+        self.on_change: Callable[[], None] = lambda: None
+
+    def listen_on(self, addresses: Sequence[Address]) -> None:
+        """Where the listeners are bound; a wildcard stands for every address of the machine."""
+        self._listening = tuple(addresses)
+        self._record = None
+
+    @property
+    def addresses(self) -> tuple[Address, ...]:
+        """Where others can try to reach us, without the peer id."""
+        expanded: dict[Address, None] = {}
+        for address in self._listening:
+            ip = address.ip
+            if ip is None or not ip.is_unspecified:
+                expanded[address] = None
+                continue
+            for host in self._hosts(ip.version):
+                expanded[replace(address, host=host)] = None
+        return tuple(expanded)
+
+    def _hosts(self, version: int) -> list[str]:
+        """Our own hosts of one family: loopback only when there is nothing else."""
+        found = [h for h in self._platform.network.interface_addresses() if (":" in h) == (version == 6)]
+        outside = [h for h in found if not _is_loopback(h)]
+        return outside or found
+
+    def __call__(self) -> PeerRecord:
+        """The current record."""
+        now = self._platform.clock.wall()
+        record = self._record
+        if record is None or now > record.issued_at + MAX_LIFE_S / 2 or now < record.issued_at - 60:
+            self.sequence = max(self.sequence + 1, int(now * 1000))
+            addresses = self.addresses
+            had, self._record = record, PeerRecord.make(
+                self._identity,
+                self._network_id,
+                self.sequence,
+                now,
+                addresses,
+                self._security.static_key(now),
+                self._protocols,
+                is_client=not addresses,
+            )
+            record = self._record
+            if had is not None:
+                self.on_change()
+        return record
+
+
+def _is_loopback(host: str) -> bool:
+    ip = Address("tcp", host, 0).ip
+    return ip is not None and ip.is_loopback
