@@ -3,6 +3,7 @@ SHELL := /bin/bash
 PYTHON ?=
 PY := .venv/bin/python
 READY := .venv/.ready
+TOOLS := .venv/.tools
 PROJECTS := pyproject.toml $(wildcard kernel/pyproject.toml plugins/*/pyproject.toml)
 
 # A PYTHON of another version than .venv's asks for a new .venv.
@@ -19,10 +20,14 @@ setup: $(READY)
 $(READY): $(PROJECTS) constraints.txt tools/setup.sh
 	@tools/setup.sh $(PYTHON)
 
+$(TOOLS): $(READY)
+	@$(PY) -m pip install -q --disable-pip-version-check -c constraints.txt --only-binary :all: --group check
+	@touch $@
+
 test: setup
 	$(PY) -m pytest
 
-check: setup
+check: setup $(TOOLS)
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
 	$(PY) tools/typecheck.py
@@ -35,7 +40,7 @@ demo: setup
 bench: setup
 	$(PY) -m bench
 
-proto: setup
+proto: setup $(TOOLS)
 	$(PY) tools/proto.py
 
 dist: setup

@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
-# Makes .venv: pip, the build back end, the tools, and every package of ours, editable.
+# Makes .venv: pip, the build back end, what the tests need, and every package of ours, editable.
 # Usage: tools/setup.sh [PYTHON]. Without PYTHON an existing .venv is kept, else it is made with python3.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+# Byte code is made when a module is first imported: most of what is installed never is.
+export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_CONSTRAINT=constraints.txt PIP_ONLY_BINARY=:all: PIP_NO_COMPILE=1 PIP_QUIET=1
 
 venv_version() { .venv/bin/python -c 'import sys; print(*sys.version_info[:2], sep=".")' 2>/dev/null || true; }
 
@@ -27,7 +29,6 @@ if [ "$(venv_version)" != "$version" ]; then
     rm -rf .venv
     # A bare environment is filled by a pip that is there already: quicker than ensurepip, which stock Debian lacks.
     "$python" -m venv --without-pip .venv
-    export PIP_DISABLE_PIP_VERSION_CHECK=1
     if "$python" -m pip --version >/dev/null 2>&1; then
         outer=("$python" -m pip)
     elif pip --version >/dev/null 2>&1; then
@@ -40,17 +41,17 @@ if [ "$(venv_version)" != "$version" ]; then
         }
     fi
     if [ ${#outer[@]} -gt 0 ]; then
-        "${outer[@]}" --python .venv/bin/python install -q -c constraints.txt pip
+        "${outer[@]}" --python .venv/bin/python install pip
     fi
 fi
 
-pip() { .venv/bin/python -m pip --disable-pip-version-check "$@"; }
-pip install -q -c constraints.txt --only-binary :all: pip hatchling editables --group dev
+pip=(.venv/bin/python -m pip)
+"${pip[@]}" install pip hatchling editables
 editable=(-e . -e ./kernel)
 for project in plugins/*/pyproject.toml; do
     editable+=(-e "./${project%/pyproject.toml}")
 done
 # Without build isolation and in one command: seconds, where one environment per package takes half a minute.
-pip install -q -c constraints.txt --only-binary :all: --no-build-isolation "${editable[@]}"
+"${pip[@]}" install --no-build-isolation --group test "${editable[@]}"
 touch .venv/.ready
 echo "ready: .venv with Python $version"
