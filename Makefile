@@ -5,6 +5,9 @@ PY := .venv/bin/python
 READY := .venv/.ready
 TOOLS := .venv/.tools
 PROJECTS := pyproject.toml $(wildcard kernel/pyproject.toml plugins/*/pyproject.toml)
+# Every folder of ours that holds Python (mypy refuses one that holds none).
+TYPED = $(foreach folder,kernel/src kernel/tests $(wildcard plugins/*/src plugins/*/tests) tests bench tools,\
+	$(if $(shell find $(folder) -name '*.py' -print -quit 2>/dev/null),$(folder)))
 
 # A PYTHON of another version than .venv's asks for a new .venv.
 ifneq ($(PYTHON),)
@@ -30,7 +33,7 @@ test: setup
 check: setup $(TOOLS)
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
-	$(PY) tools/typecheck.py
+	$(PY) -m mypy $(TYPED)
 	$(PY) tools/proto.py --check
 	$(PY) -m pytest -q tests/architecture
 
