@@ -8,7 +8,7 @@ operations mean is not here: see `registry`; nor where the socket is: `endpoint`
 
 import asyncio
 import hmac
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from pydantic_core import to_json
 
 from .. import __version__
+from .._runtime.plugin_call import call_plugin_async
 from ..errors import EndpointClosed, LimitExceeded, PeerkitError, PluginError, UsageError, to_wire
 from .endpoint import Endpoint
 from .place import HAVE_UNIX_SOCKETS
@@ -51,10 +52,10 @@ Answer = BaseModel | Sequence[BaseModel]
 T = TypeVar("T")
 
 
-class PluginCall(Protocol):
-    """The kernel's one way to call plugin code: raises only `PeerkitError`."""
+class RunBlocking(Protocol):
+    """`Platform.run_blocking`."""
 
-    def __call__(self, plugin: str, where: str, fn: Callable[[], Awaitable[T]]) -> Awaitable[T]: ...
+    async def __call__(self, fn: Callable[[], T], /) -> T: ...
 
 
 class ControlServer:
@@ -64,7 +65,7 @@ class ControlServer:
         registry: the operations; may still grow.
         peer_id: text, told in the hello.
         data_dir: owned and locked by this node.
-        plugin_call: runs a handler; anything but a `PeerkitError` becomes one.
+        run_blocking: `Platform.run_blocking`; the socket and its files are made there.
         use_tcp: loopback TCP although there are Unix sockets.
     """
 
@@ -73,13 +74,13 @@ class ControlServer:
         registry: OperationRegistry,
         peer_id: str,
         data_dir: Path,
-        plugin_call: PluginCall,
+        run_blocking: RunBlocking,
         log: "FilteringBoundLogger",
         *,
         use_tcp: bool = not HAVE_UNIX_SOCKETS,
     ) -> None:
         self.registry = registry
-        self.plugin_call = plugin_call
+        self._run_blocking = run_blocking
         self.log = log
         self.hello = encode({"peerkit": __version__, "api": API, "peer_id": peer_id})
         self.stopping = False
@@ -89,7 +90,7 @@ class ControlServer:
 
     async def start(self) -> None:
         """Listen.  Raises `StorageError` when the socket cannot be bound."""
-        sock = self._endpoint.bind()
+        sock = await self._run_blocking(self._endpoint.bind)
         start = asyncio.start_server if self._endpoint.place.tcp else asyncio.start_unix_server
         self._server = await start(self._serve, sock=sock)
 
@@ -98,7 +99,7 @@ class ControlServer:
         self.stopping = True
         if self._server is not None:
             self._server.close()
-        self._endpoint.remove()
+        await self._run_blocking(self._endpoint.remove)
         for task in self._callers:
             task.cancel()
         await asyncio.gather(*self._callers, return_exceptions=True)
@@ -180,7 +181,7 @@ class _Caller:
             request = self.server.registry.parse(op, args)
             registered = self.server.registry.get(op)
             handler = registered.operation.handler
-            answer = await self.server.plugin_call(registered.owner, f"operation {op}", lambda: handler(request, call))
+            answer = await call_plugin_async(registered.owner, f"operation {op}", handler, request, call)
             call.finish()
             await self._send_answer(call_id, answer, registered.operation.many)
         except PeerkitError as exc:

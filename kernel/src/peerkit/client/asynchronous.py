@@ -38,7 +38,7 @@ class Client:
 
     async def __aenter__(self) -> Self:
         """Raises `NodeNotRunning` when no node answers within 5 s."""
-        place = read_place(self._data_dir)
+        place = await asyncio.to_thread(read_place, self._data_dir)
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
                 if place.tcp is not None:
@@ -87,7 +87,8 @@ class Client:
     ) -> AsyncGenerator[Json, None]:
         """Yield the parts of an operation's answer as the node tells them; those of the final answer if it told none.
 
-        Closing the iterator (`contextlib.aclosing`) cancels the operation.  Read on: 1,000 unread items hold up the other calls of this client.
+        Closing the iterator (`contextlib.aclosing`) cancels the operation.
+        Read on: 1,000 unread items hold up the other calls of this client.
         """
         items: list[Json] = []
         conversation = Conversation(on_progress, items.append)

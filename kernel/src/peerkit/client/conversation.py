@@ -31,7 +31,7 @@ def check_hello(reply: Reply) -> Hello:
         raise NodeNotRunning("what answers on the control socket is no Peerkit node")
     if reply.api != API:
         raise NodeNotRunning(
-            f"the node is Peerkit {reply.version} and speaks control API {reply.api}, this program {API}: restart the node"
+            f"the node runs Peerkit {reply.version} with control API {reply.api}, this program knows {API}: restart it"
         )
     return reply
 
