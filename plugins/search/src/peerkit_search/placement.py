@@ -1,0 +1,93 @@
+"""Which peers index a term: those nearest to its key, from as few lookups as possible.
+
+A lookup that returns the k nearest peers of a key knows *all* peers of the key's neighbourhood: every peer that shares
+more leading bits with the key than the farthest returned one does.  For any other key of that neighbourhood the nearest
+peers are the same set in another order.  So a publisher of any number of terms needs about N / 10 lookups in a network
+of N, and one in a network of at most k.
+
+The order is recomputed here, with the position of a peer in the key space.  Should a routing plugin use another
+position, its answers are not in our order; then each answer serves for its own key only.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from peerkit.identity import PeerId
+from peerkit.record import PeerRecord
+
+KEY_BITS = 256
+MIN_KNOWN = (
+    8  # guess: with fewer sure peers a neighbourhood is asked anew; the rest of the 20 is filled with the next best
+)
+LIFE_S = 600.0  # guess: of a neighbourhood; a peer that left costs one failed request
+SMALL_LIFE_S = 15.0  # guess: of a network of fewer than k peers, which may be growing this minute
+MAX_REGIONS = 4096  # bounds memory to some 30 MB in a network of 40,000 peers
+
+
+@dataclass(frozen=True, slots=True)
+class _Region:
+    records: tuple[PeerRecord, ...]
+    positions: tuple[int, ...]
+    until: float
+
+
+class Placement:
+    """A cache of lookups by region of the key space.
+
+    Args:
+        position: where a peer stands in the key space (32 bytes).
+    """
+
+    def __init__(self, position: Callable[[PeerId], bytes]) -> None:
+        self._position = position
+        self._regions: OrderedDict[tuple[int, int], _Region] = OrderedDict()
+        self._depths: dict[int, int] = {}
+
+    def learn(self, key: bytes, nearest: Sequence[PeerRecord], wanted: int, now: float) -> None:
+        """Remember a lookup's answer, nearest first; `wanted` peers were asked for."""
+        target = int.from_bytes(key, "big")
+        positions = tuple(int.from_bytes(self._position(record.peer_id), "big") for record in nearest)
+        distances = [target ^ position for position in positions]
+        depth = KEY_BITS
+        life_s = LIFE_S
+        if len(nearest) < wanted:
+            depth, life_s = 0, SMALL_LIFE_S
+        elif distances == sorted(distances):
+            shared = KEY_BITS - distances[-1].bit_length()  # leading bits that the farthest shares with the key
+            if sum(KEY_BITS - distance.bit_length() > shared for distance in distances) >= min(MIN_KNOWN, wanted // 2):
+                depth = min(shared + 1, KEY_BITS)
+        region = (depth, target >> (KEY_BITS - depth))
+        if self._regions.pop(region, None) is None:
+            self._depths[depth] = self._depths.get(depth, 0) + 1
+        self._regions[region] = _Region(tuple(nearest), positions, now + life_s)
+        if len(self._regions) > MAX_REGIONS:
+            self._drop(next(iter(self._regions)))
+
+    def find(self, key: bytes, now: float) -> tuple[PeerRecord, ...] | None:
+        """The nearest peers, nearest first; `None` when a lookup is needed."""
+        target = int.from_bytes(key, "big")
+        for depth in sorted(self._depths, reverse=True):
+            place = (depth, target >> (KEY_BITS - depth))
+            region = self._regions.get(place)
+            if region is None:
+                continue
+            if region.until <= now:
+                self._drop(place)
+                continue
+            if depth == KEY_BITS:
+                return region.records
+            order = sorted(range(len(region.records)), key=lambda i: region.positions[i] ^ target)
+            return tuple(region.records[i] for i in order)
+        return None
+
+    def forget(self) -> None:
+        """Our own place in the network changed: ask anew."""
+        self._regions.clear()
+        self._depths.clear()
+
+    def _drop(self, place: tuple[int, int]) -> None:
+        del self._regions[place]
+        self._depths[place[0]] -= 1
+        if not self._depths[place[0]]:
+            del self._depths[place[0]]
