@@ -1,4 +1,4 @@
-"""Replacing a small file as a whole: after a crash or power failure the old content is there or the new, never a mix.
+"""Replacing a small file as a whole: after a crash or power failure the old content is there, or the new."""
 
 import contextlib
 import os
