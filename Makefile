@@ -12,7 +12,7 @@ TYPED = $(foreach folder,kernel/src kernel/tests $(wildcard plugins/*/src plugin
 # A PYTHON of another version than .venv's asks for a new .venv.
 ifneq ($(PYTHON),)
 MINOR := import sys; print(sys.version_info[:2])
-ifneq ($(shell $(PYTHON) -c '$(MINOR)' 2>&1),$(shell $(PY) -c '$(MINOR)' 2>&1))
+ifneq ($(shell { $(PYTHON) -c '$(MINOR)'; } 2>/dev/null),$(shell { $(PY) -c '$(MINOR)'; } 2>/dev/null))
 .PHONY: $(READY)
 endif
 endif
