@@ -35,7 +35,7 @@ LocalPathType = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class Arg:
-    """How the command line takes a field of a request model: `paths: Annotated[tuple[LocalPathType, ...], Arg(positional=True)]`.
+    """How the command line takes a field of a request: `words: Annotated[tuple[str, ...], Arg(positional=True)]`.
 
     Attributes:
         positional: taken by place, not by `--name`; a tuple takes all that remain.
@@ -67,12 +67,13 @@ class Column:
     Attributes:
         key: the field of the answer's items.
         title: its heading.
-        format: how to write the value: `text`, `bytes` (1.5 MiB), `rate` (12 MB/s), `seconds`, `id` (short), `bool`, `list`.
+        format: how to write the value: `text`, `bytes` (1.5 MiB), `rate` (12 MB/s), `seconds`, `id` (short), `bool`,
+            `list`, `time` (of a date in seconds since 1970), `pairs` (key=value).
     """
 
     key: str
     title: str
-    format: Literal["text", "bytes", "rate", "seconds", "id", "bool", "list"] = "text"
+    format: Literal["text", "bytes", "rate", "seconds", "id", "bool", "list", "time", "pairs"] = "text"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +101,8 @@ class Call(Protocol):
         ...
 
     def item(self, value: BaseModel) -> None:
-        """Tell one part of the answer before the end (search hits as they come).  The handler's return value is still the
-        whole answer, unless the operation never ends (`events`).  Dropped when the caller reads too slowly."""
+        """Tell one part of the answer before the end (search hits as they come).  The handler's return value is
+        still the whole answer, unless it never ends (`events`).  Dropped when the caller reads too slowly."""
         ...
 
 
@@ -111,7 +112,7 @@ class Operation(Generic[RequestT]):
 
     Attributes:
         name: dotted words, `share`, `peers.block`; the command line's `peerkit peers block`.
-        request: the model of its arguments (`Nothing` for none); its docstring and `Arg` annotations make the usage text.
+        request: the model of its arguments (`Nothing` for none); docstring and `Arg` annotations make the usage text.
         answer: the model of the answer, or of one item when `many`.
         handler: does it.  It is cancelled when the caller goes away.
         effect: `read` changes nothing; `change` does.  Decides the HTTP verb.

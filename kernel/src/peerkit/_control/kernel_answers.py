@@ -1,0 +1,186 @@
+"""The kernel's operations as data: their requests and answers, made from what the node tells; pure."""
+
+import math
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from .._runtime.event_bus import Emitted
+from .._runtime.routines import RoutineStatus
+from ..operation import Arg, Model
+from ..session import Peer
+from .node_view import PluginStatus
+
+
+class IdAnswer(Model):
+    peer_id: str
+
+
+class StatusAnswer(Model):
+    peer_id: str
+    listen: tuple[str, ...]
+    uptime_s: float
+    peers: int
+    network: str
+    version: str
+    data_dir: str
+    pid: int
+    plugins: tuple[str, ...]
+    failed: tuple[str, ...]
+
+
+class PeerAnswer(Model):
+    """`rtt_s` is null before the first measurement."""
+
+    peer_id: str
+    addresses: tuple[str, ...]
+    direction: Literal["in", "out"]
+    transport: str
+    rtt_s: float | None
+    protocols: tuple[str, ...]
+
+
+class PluginAnswer(Model):
+    name: str
+    version: str
+    distribution: str
+    enabled: bool
+    running: bool
+    provides: tuple[str, ...]
+    requires: tuple[str, ...]
+    error: str
+
+
+class RoutineAnswer(Model):
+    name: str
+    plugin: str
+    started: bool
+    running: bool
+    interval_s: float
+    next_in_s: float | None
+    runs: int
+    failures: int
+    last_error: str
+    last_duration_s: float | None
+
+
+class SettingAnswer(Model):
+    key: str
+    value: object
+    layer: str
+
+
+class EventAnswer(Model):
+    """`at` is in seconds since 1970; `sequence` counts the events of one type, so that a gap shows."""
+
+    at: float
+    event: str
+    sequence: int
+    fields: dict[str, object]
+
+
+class DecisionAnswer(Model):
+    action: str
+    allow: bool
+    policy: str
+    reason: str
+    peer_id: str
+    address: str
+    seconds_ago: float
+
+
+class ConnectRequest(Model):
+    """Connect to a peer and keep it in the pool."""
+
+    target: Annotated[str, Arg(positional=True, metavar="ADDRESS", help="tcp://host:port[/PEERID], or a known peer id")]
+    timeout_s: Annotated[float, Field(gt=0, le=300), Arg(help="give up after this time")] = 10.0
+
+
+class RoutineName(Model):
+    name: Annotated[str, Arg(positional=True, metavar="NAME")]
+
+
+class RoutineInterval(Model):
+    name: Annotated[str, Arg(positional=True, metavar="NAME")]
+    interval_s: Annotated[float, Field(gt=0), Arg(positional=True, metavar="SECONDS")]
+
+
+class EventsRequest(Model):
+    """Show the most recent events, and with --follow those to come."""
+
+    follow: Annotated[bool, Arg(short="-f", help="go on until Ctrl-C")] = False
+    type: Annotated[str, Arg(metavar="NAME", help="only events of this type, PeerConnected for one")] = ""
+
+
+class DecisionsRequest(Model):
+    """Show what the trust gate decided most recently, and which policy decided."""
+
+    limit: Annotated[int, Field(ge=1, le=1000), Arg(short="-n", help="how many")] = 20
+
+
+class ExplainRequest(Model):
+    """Ask the trust gate what it would decide now; nothing is done or noted."""
+
+    action: Annotated[
+        Literal["dial", "accept_address", "accept_peer", "open_protocol", "store", "lookup", "relay"],
+        Arg(positional=True),
+    ]
+    peer: Annotated[str, Arg(metavar="ID")] = ""
+    address: Annotated[str, Arg(metavar="ADDRESS")] = ""
+    protocol: Annotated[str, Arg(metavar="ID")] = ""
+
+
+class OpinionAnswer(Model):
+    """`allow` is null for a policy that abstains.  The last row, `decision`, is what counts."""
+
+    policy: str
+    allow: bool | None
+    reason: str
+
+
+def describe_peer(peer: Peer) -> PeerAnswer:
+    session = peer.session
+    addresses = [session.remote.without_peer()] if session.is_dialer else []
+    if session.record is not None:
+        addresses += [address for address in session.record.addresses if address not in addresses]
+    rtt_s = session.stats.rtt_s
+    return PeerAnswer(
+        peer_id=str(peer.id),
+        addresses=tuple(map(str, addresses or [session.remote.without_peer()])),
+        direction="out" if session.is_dialer else "in",
+        transport=session.transport,
+        rtt_s=None if math.isnan(rtt_s) else rtt_s,
+        protocols=tuple(sorted(peer.protocols)),
+    )
+
+
+def describe_plugin(plugin: PluginStatus) -> PluginAnswer:
+    return PluginAnswer(
+        name=plugin.name,
+        version=plugin.version,
+        distribution=plugin.distribution,
+        enabled=plugin.enabled,
+        running=plugin.running,
+        provides=tuple(plugin.provides),
+        requires=tuple(plugin.requires),
+        error=plugin.error,
+    )
+
+
+def describe_routine(status: RoutineStatus) -> RoutineAnswer:
+    return RoutineAnswer(
+        name=status.name,
+        plugin=status.plugin,
+        started=status.started,
+        running=status.running,
+        interval_s=status.interval_s,
+        next_in_s=status.next_in_s,
+        runs=status.runs,
+        failures=status.failures,
+        last_error=status.last_error,
+        last_duration_s=status.last_duration_s,
+    )
+
+
+def describe_event(emitted: Emitted) -> EventAnswer:
+    return EventAnswer(at=emitted.at, event=emitted.type, sequence=emitted.sequence, fields=emitted.event.as_json())
