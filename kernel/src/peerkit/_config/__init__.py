@@ -1,0 +1,1 @@
+"""Profiles: TOML in layers, each setting checked and explained."""

@@ -1,0 +1,1 @@
+"""The plugin host: finds, judges, orders, builds and runs the plugins of one node."""
