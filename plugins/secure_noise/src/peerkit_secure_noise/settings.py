@@ -36,7 +36,7 @@ class NoiseSettings(Settings):
     )
     psk_file: str | None = Field(None, min_length=1, description="a file that holds what `psk` would")
     passphrase: Annotated[SecretStr, AfterValidator(_is_long)] | None = Field(
-        None, description="at least 12 characters; costs 0.3 s and 128 MiB at each start"
+        None, description="at least 12 characters; costs 0.1 s and 64 MiB at each start"
     )
     passphrase_file: str | None = Field(None, min_length=1, description="a file that holds what `passphrase` would")
 
