@@ -1,0 +1,95 @@
+"""The link that people pass on: `peerkit:CONTENTID?name=…&size=…&at=PEERID@host:port`.
+
+It names content, says what to expect, and up to three places to ask, so it is also a way in for a node that knows
+nobody.  Only the content id is binding: name and size are hints until the content proves them.
+"""
+
+from dataclasses import dataclass
+from urllib.parse import parse_qsl, quote
+
+from peerkit import Address, PeerId
+from peerkit.errors import UsageError
+
+from .content_id import ContentId
+from .merkle_tree import MAX_SIZE
+
+SCHEME = "peerkit:"
+MAX_AT = 3
+MAX_LINK_CHARS = 4096
+_SCHEMES = ("tcp", "udp", "tls")
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One link.
+
+    Attributes:
+        name: as the sharer calls it; unsafe until `safe_name` has seen it; empty when unknown.
+        size_bytes: `None` when unknown.
+        at: up to three addresses, each with the peer id that must answer there.
+    """
+
+    content: ContentId
+    name: str = ""
+    size_bytes: int | None = None
+    at: tuple[Address, ...] = ()
+
+    @classmethod
+    def parse(cls, text: str) -> "Link":
+        """From a link, or from a bare content id.
+
+        Raises:
+            UsageError: with what is wrong.
+        """
+        text = text.strip()
+        if not text.startswith(SCHEME):
+            return cls(ContentId.parse(text))
+        if len(text) > MAX_LINK_CHARS:
+            raise UsageError(f"a link of {len(text)} characters is longer than {MAX_LINK_CHARS}")
+        id_text, _, query = text[len(SCHEME) :].partition("?")
+        content = ContentId.parse(id_text)
+        name, size, at = "", None, []
+        try:
+            pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=16, errors="strict")
+        except ValueError as exc:
+            raise UsageError(f"{text[:80]!r} is not a link: {exc}") from None
+        for key, value in pairs:
+            if key == "name":
+                name = value
+            elif key == "size":
+                size = _size(value)
+            elif key == "at":
+                at.append(_place(value))
+        if len(at) > MAX_AT:
+            raise UsageError(f"a link names {len(at)} places to ask, at most {MAX_AT} are allowed")
+        return cls(content, name, size, tuple(at))
+
+    def __str__(self) -> str:
+        fields = []
+        if self.name:
+            fields.append("name=" + quote(self.name, safe=""))
+        if self.size_bytes is not None:
+            fields.append(f"size={self.size_bytes}")
+        for address in self.at[:MAX_AT]:
+            if address.peer_id is not None and address.via is None:
+                host = f"[{address.host}]" if ":" in address.host else address.host
+                scheme = "" if address.scheme == _SCHEMES[0] else address.scheme + "+"
+                fields.append("at=" + quote(f"{scheme}{address.peer_id}@{host}:{address.port}", safe="@:[]"))
+        return f"{SCHEME}{self.content}" + ("?" + "&".join(fields) if fields else "")
+
+
+def _size(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > 19 or int(text) > MAX_SIZE:
+        raise UsageError(f"{text[:40]!r} is not the size of content in bytes")
+    return int(text)
+
+
+def _place(text: str) -> Address:
+    """`[scheme+]PEERID@host:port`; the scheme is tcp unless told."""
+    scheme, plus, rest = text.partition("+")
+    if not plus:
+        scheme, rest = _SCHEMES[0], text
+    peer, _, place = rest.partition("@")
+    if scheme not in _SCHEMES or not place:
+        raise UsageError(f"{text[:80]!r} is not a place to ask; one looks like PEERID@192.0.2.1:4433")
+    return Address.parse(f"{scheme}://{place}").with_peer(PeerId.parse(peer))
