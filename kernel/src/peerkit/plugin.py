@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import pluggy
 from pydantic import BaseModel, ConfigDict
@@ -177,8 +177,9 @@ class PluginSpec(Generic[S]):
 
     settings: type[S]
     factory: Callable[[PluginContext[S]], object]
-    provides: Sequence[Capability[object]] = ()
-    requires: Sequence[Capability[object]] = ()
-    uses: Sequence[Capability[object]] = ()
+    # Any: a capability is invariant in its type, so that `provide` is checked; here only its name counts.
+    provides: Sequence[Capability[Any]] = ()
+    requires: Sequence[Capability[Any]] = ()
+    uses: Sequence[Capability[Any]] = ()
 
 
