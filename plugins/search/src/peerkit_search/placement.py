@@ -9,6 +9,7 @@ The order is recomputed here, with the position of a peer in the key space.  Sho
 position, its answers are not in our order; then each answer serves for its own key only.
 """
 
+import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,13 @@ from peerkit.identity import PeerId
 from peerkit.record import PeerRecord
 
 KEY_BITS = 256
+
+
+def position(peer_id: PeerId) -> bytes:
+    """Where `discovery_kademlia` sees a peer in the key space."""
+    return hashlib.blake2b(peer_id.raw, digest_size=32).digest()
+
+
 MIN_KNOWN = (
     8  # guess: with fewer sure peers a neighbourhood is asked anew; the rest of the 20 is filled with the next best
 )
@@ -44,18 +52,18 @@ class Placement:
         self._regions: OrderedDict[tuple[int, int], _Region] = OrderedDict()
         self._depths: dict[int, int] = {}
 
-    def learn(self, key: bytes, nearest: Sequence[PeerRecord], wanted: int, now: float) -> None:
-        """Remember a lookup's answer, nearest first; `wanted` peers were asked for."""
+    def learn(self, key: bytes, nearest: Sequence[PeerRecord], is_everyone: bool, now: float) -> None:
+        """Remember a lookup's answer, nearest first; `is_everyone` when the network has no more peers."""
         target = int.from_bytes(key, "big")
         positions = tuple(int.from_bytes(self._position(record.peer_id), "big") for record in nearest)
         distances = [target ^ position for position in positions]
         depth = KEY_BITS
         life_s = LIFE_S
-        if len(nearest) < wanted:
+        if is_everyone or not nearest:
             depth, life_s = 0, SMALL_LIFE_S
         elif distances == sorted(distances):
             shared = KEY_BITS - distances[-1].bit_length()  # leading bits that the farthest shares with the key
-            if sum(KEY_BITS - distance.bit_length() > shared for distance in distances) >= min(MIN_KNOWN, wanted // 2):
+            if sum(KEY_BITS - distance.bit_length() > shared for distance in distances) >= MIN_KNOWN:
                 depth = min(shared + 1, KEY_BITS)
         region = (depth, target >> (KEY_BITS - depth))
         if self._regions.pop(region, None) is None:
@@ -80,6 +88,11 @@ class Placement:
             order = sorted(range(len(region.records)), key=lambda i: region.positions[i] ^ target)
             return tuple(region.records[i] for i in order)
         return None
+
+    def is_small(self, now: float) -> bool:
+        """Whether one region covers the whole key space."""
+        everything = self._regions.get((0, 0))
+        return everything is not None and everything.until > now
 
     def forget(self) -> None:
         """Our own place in the network changed: ask anew."""

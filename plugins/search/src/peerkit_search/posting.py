@@ -152,6 +152,12 @@ def read_posting(data: bytes, now_wall: float) -> Unverified:
     return Unverified(_posting(fields, ids, data), signed)
 
 
+def own_posting(data: bytes) -> Posting:
+    """A posting that we made ourselves, expired or not, back from our own database."""
+    fields = codec.decode_posting(Signed.from_bytes(data, MAX_BODY_BYTES).body)
+    return _posting(fields, codec.split_ids(fields.terms, MAX_TERMS), data)
+
+
 def _posting(fields: codec.PostingFields, ids: tuple[bytes, ...], data: bytes) -> Posting:
     return Posting(
         PeerId(fields.publisher),

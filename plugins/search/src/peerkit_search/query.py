@@ -6,7 +6,8 @@
 Only the index peers of the rarest word are asked, near to far, three at a time, with all words; each answers with the
 postings that hold them all.  It ends when there are enough results and three peers were heard, when eight answers in a
 row brought nothing new, when all were asked, or at the deadline.  When the word's main stem gave fewer results than
-wanted, its next alternative (the folded word, other stems) is asked for in the same way.
+wanted, its next alternative (the folded word, other stems) is asked for in the same way.  While nothing was found, all
+are asked: the nearest ones may be newcomers that no publisher knows yet.
 
 Every posting is verified here; unsigned, expired and non-matching ones are counted and dropped, and after eight of them
 the rest of that answer is not looked at.
@@ -276,7 +277,7 @@ class Query:
     def _ask_more(self, now: float) -> None:
         self._woken_at = now
         enough = len(self._roots) >= self._wanted
-        if (enough and self._answers >= ENOUGH_ANSWERS) or self._quiet >= QUIET_ANSWERS:
+        if (enough and self._answers >= ENOUGH_ANSWERS) or (self._roots and self._quiet >= QUIET_ANSWERS):
             self._queue.clear()
             self._asked_at.clear()
         waiting = sum(now - at < SLOW_S for at in self._asked_at.values())
