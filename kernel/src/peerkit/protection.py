@@ -23,9 +23,7 @@ from .transport import Buffer
 
 SECRET_BYTES = 32
 TAG_BYTES = 16
-MAX_PACKETS = (
-    1 << 23
-)  # RFC 9001 §6.6; records of 128 KiB make 2^36 blocks, an advantage of 2^-57 (RFC 8446 §5.5 allows as much)
+MAX_PACKETS = 1 << 23  # RFC 9001 §6.6; with records of 128 KiB 2^36 blocks, still an advantage of 2^-57 only
 _NONCE = struct.Struct("!4xQ")
 _CIPHERS: dict[Aead, type[AESGCM] | type[ChaCha20Poly1305]] = {
     Aead.AES_256_GCM: AESGCM,
