@@ -7,6 +7,7 @@ Host names occur only in bootstrap lists and links, never in records; IPv6 zones
 import ipaddress
 import re
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from .errors import UsageError
 from .identity import PeerId
@@ -66,28 +67,46 @@ class Address:
     @property
     def ip(self) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
         """The numeric address (an IPv4-mapped one as IPv4), or `None` for a host name."""
-        try:
-            ip = ipaddress.ip_address(self.host)
-        except ValueError:
-            return None
-        return ip.ipv4_mapped or ip if isinstance(ip, ipaddress.IPv6Address) else ip
+        return _parse_ip(self.host)
 
     @property
     def is_local(self) -> bool:
         """Loopback, private or link-local: exempt from diversity limits, never told to a peer on the wide area."""
-        ip = self.ip
-        return ip is not None and (ip.is_loopback or ip.is_private or ip.is_link_local)
+        return _is_local(self.host)
 
     @property
     def prefix(self) -> str:
         """The neighbourhood that diversity limits count: /24 of IPv4, /56 of IPv6, or the host name."""
-        ip = self.ip
-        if ip is None:
-            return self.host
-        return str(ipaddress.ip_network((ip, 24 if ip.version == 4 else 56), strict=False))
+        return _prefix(self.host)
 
     def without_peer(self) -> "Address":
         return replace(self, peer_id=None)
 
     def with_peer(self, peer_id: PeerId) -> "Address":
         return replace(self, peer_id=peer_id)
+
+
+# Every session asks these of the same few hosts; parsing one costs 5 to 10 µs.
+
+
+@lru_cache(4096)
+def _parse_ip(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        ip = ipaddress.ip_address(host)
+    except ValueError:
+        return None
+    return ip.ipv4_mapped or ip if isinstance(ip, ipaddress.IPv6Address) else ip
+
+
+@lru_cache(4096)
+def _is_local(host: str) -> bool:
+    ip = _parse_ip(host)
+    return ip is not None and (ip.is_loopback or ip.is_private or ip.is_link_local)
+
+
+@lru_cache(4096)
+def _prefix(host: str) -> str:
+    ip = _parse_ip(host)
+    if ip is None:
+        return host
+    return str(ipaddress.ip_network((ip, 24 if ip.version == 4 else 56), strict=False))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
@@ -93,15 +94,7 @@ class ProtocolSpec:
 
     def takes(self, version: str) -> bool:
         """Whether we can speak with a peer whose version is `version` (text from outside: malformed means no)."""
-        try:
-            theirs = Version(version) if len(version) <= MAX_VERSION_CHARS else None
-        except InvalidVersion:
-            return False
-        if theirs is None:
-            return False
-        if not self.accepts:
-            return theirs == Version(self.version)
-        return SpecifierSet(self.accepts).contains(theirs, prereleases=True)
+        return len(version) <= MAX_VERSION_CHARS and _satisfies(version, self.accepts or f"=={self.version}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +140,13 @@ def negotiate(ours: Mapping[str, ProtocolSpec], theirs: Mapping[str, Offer]) -> 
 
 
 def _accepted(our_version: str, offer: Offer) -> bool:
+    return _satisfies(our_version, offer.accepts or f"=={offer.version}")
+
+
+@lru_cache(1024)  # every session asks the same few; parsing costs 40 µs
+def _satisfies(version: str, specifier: str) -> bool:
+    """Texts from outside: malformed means no."""
     try:
-        return ProtocolSpec(offer.id, offer.version, offer.accepts).takes(our_version)
-    except UsageError:
+        return SpecifierSet(specifier).contains(Version(version), prereleases=True)
+    except (InvalidSpecifier, InvalidVersion):
         return False

@@ -34,9 +34,10 @@ class Signed:
 
     body: bytes
     signature: bytes
+    _wire: bytes = field(default=b"", repr=False, compare=False)
 
     def to_bytes(self) -> bytes:
-        return codec.encode_signed(self.body, self.signature)
+        return self._wire or codec.encode_signed(self.body, self.signature)
 
     @classmethod
     def from_bytes(cls, data: bytes, max_body_bytes: int) -> "Signed":
@@ -46,7 +47,7 @@ class Signed:
         body, signature = codec.decode_signed(data)
         if len(body) > max_body_bytes or len(signature) != SIGNATURE_BYTES:
             raise RemoteProtocolError("a signed message has a wrong length")
-        return cls(body, signature)
+        return cls(body, signature, data)
 
 
 @dataclass(frozen=True, slots=True)

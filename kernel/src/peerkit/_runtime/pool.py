@@ -259,6 +259,9 @@ class RuntimePool:
             peer.stop()
             self._events.emit(PeerDisconnected(session.peer_id, reason, by_peer))
 
+    def known_record(self, peer_id: PeerId) -> PeerRecord | None:
+        return self.book.get(peer_id)
+
     def record_received(self, session: RuntimeSession, record: PeerRecord) -> None:
         self.book.add(record)
         self.book.reached(session.peer_id, self.context.clock.wall())

@@ -135,7 +135,7 @@ class StreamCarrier:
             self._receiving = False
         if total == len(scratch):
             self._context.grow_scratch()
-        if self._state is _State.OPEN:
+        if self._state is _State.OPEN and self._session is not None:
             self._flush()
         if self._context.download is not None:
             self._limit_download(nbytes)
@@ -313,10 +313,10 @@ class StreamCarrier:
         sealer, session = self._sealer, self._session
         now = self._context.clock.now()
         upload = self._context.upload
-        while not self._paused:
+        while session.wants_to_send and not self._paused:
             frames = session.frames_to_send(sealer.max_plaintext, now)
             if not frames:
-                break
+                break  # everything waits for the peer's credit
             header, sealed = sealer.seal(frames[0] if len(frames) == 1 else b"".join(frames))
             if len(sealed) < _SMALL:
                 self._pipe.write([header + sealed])
