@@ -24,8 +24,12 @@ def test_timers_fire_in_order_and_exactly_when_due() -> None:
     async def main() -> list[tuple[str, float]]:
         loop = asyncio.get_running_loop()
         seen: list[tuple[str, float]] = []
+
+        def note(name: str) -> None:
+            seen.append((name, loop.time()))
+
         for name, at in (("c", 0.3), ("a", 0.1), ("b", 0.2), ("b2", 0.2)):
-            loop.call_at(at, lambda name=name: seen.append((name, loop.time())))
+            loop.call_at(at, note, name)
         await asyncio.sleep(1)
         return seen
 

@@ -13,33 +13,40 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-async def run_in_daemon_thread(fn: Callable[[], T], name: str, when_done: Callable[[], None] = lambda: None) -> T:
+async def run_in_daemon_thread(
+    fn: Callable[[], T],
+    name: str,
+    expected: tuple[type[Exception], ...] = (OSError,),
+    when_done: Callable[[], None] = lambda: None,
+) -> T:
     """Call `fn` there and wait for its result.
 
     Args:
-        when_done: called on the loop when `fn` has returned, even if nobody waits any more.
+        expected: what `fn` may raise; it is raised here.
+        when_done: called on the loop when `fn` has ended, even if nobody waits any more.
     """
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
 
-    def finish(result: T | None, error: BaseException | None) -> None:
+    def finish(result: list[T], error: Exception | None) -> None:
         when_done()
         if future.done():
             return
-        if error is not None:
-            future.set_exception(error)
+        if result:
+            future.set_result(result[0])
         else:
-            future.set_result(result)  # type: ignore[arg-type]
+            future.set_exception(error or RuntimeError(f"{name} failed in a way that nobody expected"))
 
     def work() -> None:
-        result: T | None = None
-        error: BaseException | None = None
+        result: list[T] = []
+        error: Exception | None = None
         try:
-            result = fn()
-        except BaseException as exc:
-            error = exc  # raised again where `fn` is awaited
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
-            loop.call_soon_threadsafe(finish, result, error)
+            result.append(fn())
+        except expected as exc:
+            error = exc
+        finally:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
+                loop.call_soon_threadsafe(finish, result, error)
 
     threading.Thread(target=work, name=name, daemon=True).start()
     return await future

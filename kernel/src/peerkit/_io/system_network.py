@@ -87,7 +87,10 @@ class SystemNetwork:
         try:
             async with asyncio.timeout(RESOLVE_TIMEOUT_S):
                 await self._lookups.acquire()
-                found = await run_in_daemon_thread(lambda: _look_up(host), "peerkit-dns", self._lookups.release)
+                expected = (OSError, UnicodeError)
+                found = await run_in_daemon_thread(
+                    lambda: _look_up(host), "peerkit-dns", expected, self._lookups.release
+                )
         except TimeoutError:
             raise ConnectFailed(host, f"no name server answered within {RESOLVE_TIMEOUT_S:g} s") from None
         except (OSError, UnicodeError) as exc:
