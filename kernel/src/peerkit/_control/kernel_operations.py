@@ -54,7 +54,7 @@ class KernelOperations:
         one_peer = View(kind="fields", columns=PEERS.columns)
         unreachable = (PeerUnreachable, ConnectFailed, DeadlineExceeded, TrustDenied, LimitExceeded)
         started = View(kind="none", done="{name} is started")
-        every = View(kind="none", done="{name} runs every {interval_s} s")
+        every = View(kind="none", done="{name} runs every {interval_s}")
         stopped = View(kind="none", done="{name} is stopped")
         operations: list[Operation[Any]] = [
             Operation("id", Nothing, IdAnswer, self.id, summary="Show this node's peer id", view=peer_id),
