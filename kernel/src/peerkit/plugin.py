@@ -1,14 +1,14 @@
 """What a plugin is and all that it gets.
 
-The entry point (group `peerkit`) names a `PluginSpec`.  Per node the kernel validates the settings, calls `factory(ctx)`
-once, providers before requirers, and registers the object's hook methods.  The object lives as long as the node; an
-optional `async def run(self)` is supervised and restarted with back-off, an optional `async def close(self)` is called
-at the stop (deadline 5 s), before the session pool closes.
+The entry point (group `peerkit`) names a `PluginSpec`.  Per node the kernel validates the settings, calls
+`factory(ctx)` once, providers before requirers, and registers the object's hook methods.  The object lives as long as
+the node; an optional `async def run(self)` is supervised and restarted with back-off, an optional
+`async def close(self)` is called at the stop (deadline 5 s), before the session pool closes.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 E = TypeVar("E", bound=Event)
+
+AnyCapability = Capability[Any]
+"""A token of whatever interface; in a spec only the names count."""
 
 hookimpl = pluggy.HookimplMarker("peerkit")
 """Marks a method as the implementation of the hook of its name."""
@@ -119,7 +122,8 @@ class PluginContext(Protocol[S_co]):
 
     async def open_database(self, name: str, migrations: Sequence[str]) -> Database:
         """Open (or make) `name`.db in the data folder.  Migration i (SQL, several statements allowed) leads from
-        `user_version` i to i + 1 and must never change once released.  A damaged file is set aside and made anew, loudly."""
+        `user_version` i to i + 1 and must never change once released.  A damaged file is set aside and made anew,
+        loudly."""
         ...
 
     def spawn(self, coro: Coroutine[object, object, None], name: str) -> Callable[[], None]:
@@ -149,7 +153,8 @@ class PluginContext(Protocol[S_co]):
     def emit(self, event: Event) -> None: ...
 
     def subscribe(self, event_type: type[E], replay: bool = False) -> AsyncIterator[E]:
-        """Events from now on (with `replay` the recent ones first).  A listener that falls 1,000 behind loses the oldest."""
+        """Events from now on (with `replay` the recent ones first).  A listener that falls 1,000 behind loses the
+        oldest."""
         ...
 
     def check(self, question: Question) -> Decision:
@@ -181,5 +186,3 @@ class PluginSpec(Generic[S]):
     provides: Sequence[Capability[Any]] = ()
     requires: Sequence[Capability[Any]] = ()
     uses: Sequence[Capability[Any]] = ()
-
-

@@ -1,4 +1,4 @@
-"""Reads profiles and secrets; the only file of this package that touches the disk."""
+"""Reads profiles and passphrases; the only file of this package that touches the disk."""
 
 import os
 from collections.abc import Mapping
@@ -29,23 +29,18 @@ def read_profile(path: Path) -> str:
         raise ConfigError([f"the profile {path} is not UTF-8 text (byte {exc.start})"]) from exc
 
 
-def read_secret(reference: str, environment: Mapping[str, str]) -> bytes:
-    """What `file:/path` or `env:NAME` refers to, without the line end.
+def read_passphrase(path: Path | None, environment: Mapping[str, str]) -> str | None:
+    """The first line of `[node] passphrase_file`, else the variable `PEERKIT_PASSPHRASE`, else `None`.
 
     Raises:
-        ConfigError: there is no such file or variable, or it is empty; never with the secret in its sentence.
+        ConfigError: the file cannot be read or its first line is empty; never with the secret in its sentence.
     """
-    kind, _, name = reference.partition(":")
-    if kind == "env":
-        secret = environment.get(name, "").encode("utf-8", "surrogateescape")
-        source = f"the environment variable {name}"
-    else:
-        secret = _read(Path(name).expanduser(), "the secret", MAX_SECRET_BYTES)
-        source = name
-    secret = secret.rstrip(b"\r\n")
-    if not secret:
-        raise ConfigError([f"{source} is empty, but a setting refers to it for a secret"])
-    return secret
+    if path is None:
+        return environment.get("PEERKIT_PASSPHRASE") or None
+    line = _read(path.expanduser(), "the passphrase file", MAX_SECRET_BYTES).split(b"\n", 1)[0].rstrip(b"\r")
+    if not line:
+        raise ConfigError([f"node.passphrase_file: the first line of {path} is empty"])
+    return line.decode("utf-8", "surrogateescape")
 
 
 def _read(path: Path, what: str, limit: int) -> bytes:

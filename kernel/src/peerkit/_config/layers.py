@@ -103,8 +103,8 @@ def parse_set(text: str) -> tuple[tuple[str, ...], object] | str:
 
 
 def environment_layers(environment: Mapping[str, str]) -> list[Layer]:
-    """`PEERKIT_NODE__LOG_LEVEL=debug`, `PEERKIT_PLUGINS__SEARCH__LANGUAGE=de`: two underscores separate the steps of the
-    path, case does not matter, values are as for `--set`."""
+    """`PEERKIT_NODE__LOG_LEVEL=debug`, `PEERKIT_PLUGINS__SEARCH__LANGUAGE=de`: two underscores separate the steps of
+    the path, case does not matter, values are as for `--set`."""
     layers = []
     for name, value in sorted(environment.items()):
         if name.upper().startswith(ENVIRONMENT_PREFIXES):

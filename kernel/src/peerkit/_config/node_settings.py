@@ -3,18 +3,15 @@
 Units are in the names.  A range is part of the field, so that an error can name it.
 """
 
-import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_serializer, field_validator
 
 from ..address import Address
 from ..errors import UsageError
 from ..security import Aead
 from .units import Rate
-
-_REFERENCE = re.compile(r"(file:.+|env:[A-Za-z_][A-Za-z0-9_]*)?")
 
 
 def _address(text: str) -> str:
@@ -25,14 +22,8 @@ def _address(text: str) -> str:
     return text
 
 
-def _reference(text: str) -> str:
-    if _REFERENCE.fullmatch(text) is None:
-        raise ValueError("it must say where the secret is: file:/path or env:NAME, never the secret itself")
-    return text
-
-
 AddressText = Annotated[str, AfterValidator(_address)]
-SecretReference = Annotated[str, AfterValidator(_reference)]
+_NAMES = {aead: aead.name.lower().replace("_", "-") for aead in Aead}
 Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
 Slots = Annotated[int, Field(ge=0, le=100_000)]
 
@@ -74,10 +65,9 @@ class NodeSettings(_Table):
     upload_limit: Annotated[Rate, Field(ge=1)] = Field(None, description="most bytes sent a second, or none")
     download_limit: Annotated[Rate, Field(ge=1)] = Field(None, description="most bytes received a second, or none")
     trust_default: Literal["allow", "deny"] = Field("allow", description="the answer when no trust policy decides")
-    psk: SecretReference = Field(
-        "", description="key of a private network: file:/path or env:NAME of 32 bytes or a phrase"
+    passphrase_file: Path | None = Field(
+        None, description="its first line opens the identity; else PEERKIT_PASSPHRASE does"
     )
-    passphrase_file: Path | None = Field(None, description="file whose first line opens the identity")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level that is logged")
     providers: dict[str, str] = Field(
         default_factory=dict, description="capability to the plugin that shall provide it"
@@ -86,13 +76,17 @@ class NodeSettings(_Table):
     @field_validator("aeads", mode="before")
     @classmethod
     def _by_name(cls, value: object) -> object:
-        names = {aead.name.lower().replace("_", "-"): aead for aead in Aead}
+        names = {name: aead for aead, name in _NAMES.items()}
         if not isinstance(value, list | tuple):
             return value
         for item in value:
             if isinstance(item, str) and item not in names:
                 raise ValueError(f"{item!r} is not one of {', '.join(names)}")
         return tuple(names.get(item, item) if isinstance(item, str) else item for item in value)
+
+    @field_serializer("aeads")
+    def _as_names(self, value: tuple[Aead, ...]) -> list[str]:
+        return [_NAMES[aead] for aead in value]
 
     @field_validator("aeads", "listen", "enable", "disable", "wrappers", mode="after")
     @classmethod

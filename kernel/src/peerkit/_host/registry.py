@@ -6,13 +6,14 @@ Results come in the order of plugin names; pluggy's own order is last registered
 
 import difflib
 import inspect
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol
 
 import pluggy
 
-from .._runtime.plugin_call import call_plugin, failure_text
+from .._runtime.plugin_call import PluginCode, failure_text
 from ..discovery import Discovery
 from ..errors import PeerkitError
 from ..hookspecs import Hooks
@@ -156,7 +157,8 @@ def _ask(manager: pluggy.PluginManager, hook: str, problems: list[str]) -> list[
     for impl in sorted(getattr(manager.hook, hook).get_hookimpls(), key=lambda impl: str(impl.plugin_name)):
         register: Callable[[], object] = impl.function
         try:
-            answer = call_plugin(impl.plugin_name, hook, register)
+            with PluginCode(impl.plugin_name, hook, level=logging.DEBUG):
+                answer = register()
         except PeerkitError as exc:
             problems.append(f"plugin {impl.plugin_name} failed in {hook}: {failure_text(exc)}")
             continue

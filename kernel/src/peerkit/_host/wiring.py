@@ -8,7 +8,7 @@ import difflib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from ..capabilities import Capability
+from ..plugin import AnyCapability
 
 KERNEL = "the kernel"
 
@@ -18,9 +18,9 @@ class Party:
     """One enabled plugin."""
 
     name: str
-    provides: tuple[Capability[object], ...] = ()
-    requires: tuple[Capability[object], ...] = ()
-    uses: tuple[Capability[object], ...] = ()
+    provides: tuple[AnyCapability, ...] = ()
+    requires: tuple[AnyCapability, ...] = ()
+    uses: tuple[AnyCapability, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ def _unmet(plugin: str, name: str, known: Sequence[str], elsewhere: Mapping[str,
     return f"{text}; there is {near[0]}" if near else text
 
 
-def _behind(party: Party, wanted: Sequence[Capability[object]], providers: Mapping[str, Sequence[str]]) -> set[str]:
+def _behind(party: Party, wanted: Sequence[AnyCapability], providers: Mapping[str, Sequence[str]]) -> set[str]:
     return {plugin for capability in wanted for plugin in providers.get(capability.name, ())} - {party.name}
 
 

@@ -30,7 +30,7 @@ def call_plugin(plugin: str, where: str, fn: Callable[P, T], *args: P.args, **kw
         PeerkitError: raised by the plugin on purpose.
         PluginError: it raised anything else; `__cause__` is what.
     """
-    with _Seam(plugin, where):
+    with PluginCode(plugin, where):
         return fn(*args, **kwargs)
 
 
@@ -45,7 +45,7 @@ async def call_plugin_async(
 ) -> T:
     """Await work of `plugin`: an awaitable, or better a function that makes one: nothing is left un-awaited when
     the task is cancelled before its first step.  Raises as `call_plugin` does."""
-    with _Seam(plugin, where, asyncio.current_task()):
+    with PluginCode(plugin, where, asyncio.current_task()):
         return await (work if inspect.isawaitable(work) else work(*args, **kwargs))
 
 
@@ -57,15 +57,23 @@ def failure_text(error: PeerkitError) -> str:
     return str(error)
 
 
-class _Seam:
-    """`try … except Exception` around plugin code, as a context manager (0.2 µs) that both forms share."""
+class PluginCode:
+    """`try … except Exception` around plugin code, as a context manager (0.2 µs) that both forms share.
 
-    __slots__ = ("_cancels", "_plugin", "_task", "_where")
+    Args:
+        task: of the async form.
+        level: of the log record with the traceback; while a node loads its plugins only `DEBUG`, since its error tells.
+    """
 
-    def __init__(self, plugin: str, where: str, task: "asyncio.Task[object] | None" = None) -> None:
+    __slots__ = ("_cancels", "_level", "_plugin", "_task", "_where")
+
+    def __init__(
+        self, plugin: str, where: str, task: "asyncio.Task[object] | None" = None, level: int = logging.ERROR
+    ) -> None:
         self._plugin = plugin
         self._where = where
         self._task = task
+        self._level = level
         self._cancels = task.cancelling() if task is not None else 0
 
     def __enter__(self) -> None:
@@ -82,7 +90,7 @@ class _Seam:
                 return
         elif not isinstance(error, Exception):
             return
-        _log.error("plugin %s failed in %s", self._plugin, self._where, exc_info=error)
+        _log.log(self._level, "plugin %s failed in %s", self._plugin, self._where, exc_info=error)
         raise PluginError(
             f"plugin {self._plugin} failed in {self._where} ({type(error).__name__}); its log tells more"
         ) from error

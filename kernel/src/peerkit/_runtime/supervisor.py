@@ -45,6 +45,12 @@ class Kept:
     ended: bool = False
     failures: int = 0
     error: str = ""
+    task: asyncio.Task[None] | None = None
+
+    @property
+    def is_down(self) -> bool:
+        """Between a failure and the restart."""
+        return not self.is_running and not self.ended and self.failures > 0
 
 
 class Supervisor:
@@ -86,8 +92,13 @@ class Supervisor:
     def keep(self, owner: str, name: str, run: Callable[[], Awaitable[None]]) -> Kept:
         """Call `run` until it returns; after a failure again, with back-off and jitter."""
         kept = Kept(owner, name)
-        self.spawn(owner, name, self._keep(kept, run))
+        kept.task = self.task(owner, name, self._keep(kept, run))
         return kept
+
+    async def end(self, kept: Kept) -> None:
+        """Cancel one kept run and wait for it.  Idempotent."""
+        if kept.task is not None:
+            await self._end((kept.task,))
 
     async def cancel(self, owner: str) -> None:
         """Cancel all tasks of `owner` (but the caller) and wait until they have ended."""

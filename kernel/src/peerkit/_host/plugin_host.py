@@ -1,0 +1,175 @@
+"""Builds and runs the plugins of one node.
+
+host = PluginHost(resolved)                       judges everything that is enabled, raises all problems at once
+registered = host.load(services, capabilities)    builds the objects in order, asks the hooks
+host.start_runs()                                 starts every `run()` under the supervisor
+await host.close()                                the reverse
+"""
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pluggy
+
+from .._config.profile import Explanation, Resolved
+from .._runtime.plugin_call import PluginCode, call_plugin_async, failure_text
+from .._runtime.services import Services
+from .._runtime.supervisor import Kept, Supervisor
+from ..errors import PeerkitError, PluginConflictError, PluginLoadError
+from .capability_board import CapabilityBoard
+from .context import HostContext
+from .entry_points import InstalledPlugin, installed_plugins
+from .plan import AnySpec, Candidate, PluginStatus, make_plan
+from .registry import Extra, Registered, collect, hook_mistakes, new_manager
+
+CLOSE_S = 5.0  # how long a plugin's close() may take before it is given up
+
+
+@dataclass(slots=True)
+class _Built:
+    name: str
+    obj: object
+    context: HostContext
+    kept: Kept | None = None
+
+
+class PluginHost:
+    """Args:
+    resolved: the profile, with its problems.
+    given: specs that the application hands in, by name.
+    installed: what is installed; read from the interpreter's metadata unless told.
+
+    Raises:
+        PluginLoadError: an enabled plugin is missing, does not fit, cannot be imported or cannot be wired.
+        ConfigError: a setting of the node or of a plugin is wrong.
+    """
+
+    def __init__(
+        self,
+        resolved: Resolved,
+        given: Mapping[str, AnySpec] | None = None,
+        installed: Mapping[str, InstalledPlugin] | None = None,
+    ) -> None:
+        self._plan = make_plan(resolved, installed_plugins() if installed is None else installed, given)
+        self._plan.check()
+        self._built: list[_Built] = []
+        self._manager: pluggy.PluginManager = new_manager()
+        self._supervisor: Supervisor | None = None
+        self._closed = False
+
+    def explain(self) -> tuple[Explanation, ...]:
+        """Every setting of the node and its plugins, with the layer that it came from."""
+        return self._plan.explain()
+
+    def status(self) -> list[PluginStatus]:
+        """All installed and all enabled plugins; disabled ones are not imported for it."""
+        return list(self._plan.statuses({built.name: self._down(built) for built in self._built}))
+
+    def load(self, services: Services, capabilities: Mapping[str, object], extras: Sequence[Extra] = ()) -> Registered:
+        """Build every plugin object and collect what they register.
+
+        Args:
+            capabilities: the kernel's own, by name.
+            extras: protocols, routines and operations of the kernel and of the application.
+
+        Raises:
+            PluginConflictError: two claim one name; the sentence names both.
+            PluginLoadError: anything else, and all of it.
+        """
+        self._supervisor = services.supervisor
+        board = CapabilityBoard(capabilities, self._plan.wiring.providers, self._down_by_name)
+        problems: list[str] = []
+        for candidate in self._plan.candidates.values():
+            self._build(candidate, services, board, problems)
+        for built in self._built:
+            problems += self._register(built)
+        collected = collect(self._manager, self._plan.resolved.node.wrappers, extras)
+        if problems or collected.problems:
+            # A plugin that could not be built registers nothing; what is missing for that reason is no news.
+            problems += collected.conflicts
+            problems += [] if problems and len(self._built) < len(self._plan.candidates) else collected.problems
+            raise PluginLoadError(problems)
+        if collected.conflicts:
+            raise PluginConflictError("; ".join(collected.conflicts))
+        return collected.registered
+
+    def start_runs(self) -> None:
+        """Start `run()` of every plugin that has one, in the order of building."""
+        assert self._supervisor is not None, "load comes first"
+        for built in self._built:
+            run = getattr(built.obj, "run", None)
+            if run is not None and built.kept is None:
+                built.kept = self._supervisor.keep(built.name, "run", run)
+
+    async def close(self) -> None:
+        """Stop the plugins in the reverse order: cancel `run()`, call `close()` (5 s at most), cancel what is left.
+        Idempotent."""
+        if self._closed or self._supervisor is None:
+            return
+        self._closed = True
+        for built in reversed(self._built):
+            if built.kept is not None:
+                await self._supervisor.end(built.kept)
+            close = getattr(built.obj, "close", None)
+            if close is not None:
+                try:
+                    async with asyncio.timeout(CLOSE_S):
+                        await call_plugin_async(built.name, "close", close)
+                except TimeoutError:
+                    self._supervisor.report(built.name, "close", f"it took longer than {CLOSE_S:g} s", -1)
+                except PeerkitError as exc:
+                    self._supervisor.report(built.name, "close", failure_text(exc), -1)
+            built.context.close()
+            await self._supervisor.cancel(built.name)
+
+    def _build(self, candidate: Candidate, services: Services, board: CapabilityBoard, problems: list[str]) -> None:
+        spec, settings = candidate.spec, candidate.settings
+        assert spec is not None and settings is not None, "the plan was checked"
+        built = {b.name for b in self._built}
+        for capability in spec.requires:
+            providers = self._plan.wiring.providers.get(capability.name, ())
+            failed = [name for name in providers if name not in built and name != candidate.name]
+            if failed:
+                candidate.error = f"plugin {candidate.name} needs {capability.name} of {failed[0]}, which failed"
+                problems.append(candidate.error)
+                return
+        context = HostContext(candidate.name, settings, services, board, spec.provides, (*spec.requires, *spec.uses))
+        try:
+            with PluginCode(candidate.name, "its factory", level=logging.DEBUG):
+                obj = spec.factory(context)
+        except PeerkitError as exc:
+            candidate.error = f"plugin {candidate.name} failed to start: {failure_text(exc)}"
+            problems.append(candidate.error)
+            return
+        context.in_factory = False
+        for capability in spec.provides:
+            if not board.is_provided(capability.name, candidate.name):
+                problems.append(f"plugin {candidate.name} does not provide {capability.name}, but its spec says so")
+        self._built.append(_Built(candidate.name, obj, context))
+
+    def _register(self, built: _Built) -> list[str]:
+        problems = hook_mistakes(built.name, built.obj)
+        for name in ("run", "close"):
+            method = getattr(built.obj, name, None)
+            if method is not None and not inspect.iscoroutinefunction(method):
+                problems.append(f"plugin {built.name}: {name} must be an async method")
+        if problems:
+            return problems
+        try:
+            self._manager.register(built.obj, built.name)
+            self._manager.check_pending()
+        except (pluggy.PluginValidationError, ValueError) as exc:
+            return [f"plugin {built.name}: {exc}"]
+        return []
+
+    def _down_by_name(self, name: str) -> str:
+        return next((self._down(built) for built in self._built if built.name == name), "")
+
+    def _down(self, built: _Built) -> str:
+        """Why its run is down, or an empty text."""
+        if self._closed:
+            return "the node has stopped"
+        return built.kept.error if built.kept is not None and built.kept.is_down else ""
