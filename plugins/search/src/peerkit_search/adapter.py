@@ -27,7 +27,7 @@ from .terms import Analyzer
 
 QUIET_S = 0.2  # changes are gathered until so long nothing changed …
 LONGEST_GATHERING_S = 1.0  # … but no longer than this
-RETRY_S = 5.0  # how often undelivered and waiting postings, and newcomers, are looked after
+RETRY_S = 5.0  # how often undelivered and waiting postings are looked after, while there are any
 _YIELD_EVERY = 16  # stored items between two turns of the loop, some 2 ms of signature checks
 
 
@@ -58,7 +58,7 @@ class SearchPlugin:
     def peerkit_register_routines(self) -> Sequence[Routine]:
         return [
             Routine("search.expire", self._expire, interval_s=60),
-            Routine("search.republish", self._notice, interval_s=600),
+            Routine("search.republish", self._notice, interval_s=300),
         ]
 
     # -- life ----------------------------------------------------------------------------------------------------
@@ -94,10 +94,10 @@ class SearchPlugin:
             self._changed.set()  # what reached nobody may reach somebody now
 
     async def _publish(self, publisher: Publisher) -> None:
-        """Bring the network up to date after every change, and now and then without one."""
+        """Bring the network up to date after every change of what we share or whom we know."""
         while True:
             try:
-                async with asyncio.timeout(RETRY_S):
+                async with asyncio.timeout(RETRY_S if publisher.has_pending else None):
                     await self._changed.wait()
             except TimeoutError:
                 pass

@@ -70,6 +70,11 @@ class Publisher:
         self._send_at = 0.0
         self.counters = PublisherCounters()
 
+    @property
+    def has_pending(self) -> bool:
+        """Whether postings wait for their first index peer or for a ticket's time."""
+        return bool(self._waiting or any(root in self._documents for root in self._undelivered))
+
     async def update(self, shared: Sequence[SharedContent]) -> None:
         """Publish what is new or due, withdraw what is gone, and retry what reached nobody."""
         wall = self._ctx.clock.wall()

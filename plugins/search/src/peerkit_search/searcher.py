@@ -9,10 +9,11 @@ from peerkit.errors import PeerkitError, RemoteProtocolError, UsageError
 from peerkit.identity import PeerId
 from peerkit.plugin import PluginContext
 from peerkit.record import PeerRecord
+from peerkit.trust import Action, Question
 
 from . import query as machine
 from .codec import CountAnswer, QueryAnswer, QueryRequest, WordIds
-from .index_peers import IndexPeers
+from .index_peers import PROTOCOL, IndexPeers
 from .index_store import IndexStore, type_matches
 from .local_index import LocalIndex, StoredPosting
 from .posting import Posting, own_posting, read_posting
@@ -97,8 +98,13 @@ class Searcher:
             raise UsageError(f"a search has at most {MAX_QUERY_WORDS} words, this one has {len(words)}")
         gathered = _Gathered()
 
+        trusted: dict[PeerId, bool] = {}
+
         def take(evidence: Evidence) -> None:
-            if gathered.add(evidence):
+            publisher = evidence.posting.publisher
+            if publisher not in trusted:  # whom the owner blocked shall not be found either
+                trusted[publisher] = self._ctx.check(Question(Action.STORE, publisher, protocol=PROTOCOL)).allow
+            if trusted[publisher] and gathered.add(evidence):
                 wall = self._ctx.clock.wall()
                 (first,) = rank(words, [evidence], self._counts.at(self._ctx.clock.now()), wall)
                 on_found(Result(first, first.publishers))
