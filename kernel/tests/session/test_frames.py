@@ -16,9 +16,9 @@ def test_stream_frames() -> None:
     mux = Mux(True, 65_536, 65_536, 8, 65_536, 65_536, 8)
     stream = mux.open(Kind.REQUEST, 2)
     mux.write(stream, memoryview(b"hi"))
-    assert b"".join(mux.frames_to_send(1000, 0)) == bytes.fromhex("0c 01 0002 00000001 00000002") + b"hi"
+    assert b"".join(mux.frames_to_send(1000)) == bytes.fromhex("0c 01 0002 00000001 00000002") + b"hi"
     mux.write(stream, memoryview(b"!"), fin=True)
-    assert b"".join(mux.frames_to_send(1000, 0)) == bytes.fromhex("09 00000001 0000000000000002 00000001") + b"!"
+    assert b"".join(mux.frames_to_send(1000)) == bytes.fromhex("09 00000001 0000000000000002 00000001") + b"!"
 
 
 def test_prologue_binds_version_network_and_pipe() -> None:

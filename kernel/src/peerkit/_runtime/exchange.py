@@ -49,7 +49,13 @@ class Waiting(Incoming):
     __slots__ = ("deadline", "future", "protocol", "timeout_s")
 
     def __init__(
-        self, state: StreamState, max_bytes: int, future: asyncio.Future[bytes], protocol: str, deadline: float, timeout_s: float
+        self,
+        state: StreamState,
+        max_bytes: int,
+        future: asyncio.Future[bytes],
+        protocol: str,
+        deadline: float,
+        timeout_s: float,
     ) -> None:
         super().__init__(state, max_bytes)
         self.future = future

@@ -13,22 +13,25 @@ from ..security import Security
 
 
 class OwnRecord:
-    """Args:
-    protocols: id → version of what we speak.
-    """
+    """Complete once `bind` has told what the plugins registered."""
 
-    def __init__(
-        self, identity: Identity, network_id: bytes, platform: Platform, security: Security, protocols: Mapping[str, str]
-    ) -> None:
+    def __init__(self, identity: Identity, network_id: bytes, platform: Platform) -> None:
         self._identity = identity
         self._network_id = network_id
         self._platform = platform
-        self._security = security
-        self._protocols = dict(protocols)
+        self._security: Security | None = None
+        self._protocols: Mapping[str, str] = {}
         self._listening: tuple[Address, ...] = ()
         self._record: PeerRecord | None = None
         self.sequence = 0  # of the last record, also across restarts
         self.on_change: Callable[[], None] = lambda: None
+
+    def bind(self, security: Security, protocols: Mapping[str, str]) -> None:
+        """Args:
+        protocols: id → version of what we speak.
+        """
+        self._security = security
+        self._protocols = dict(protocols)
 
     def listen_on(self, addresses: Sequence[Address]) -> None:
         """Where the listeners are bound; a wildcard stands for every address of the machine."""
@@ -61,15 +64,18 @@ class OwnRecord:
         if record is None or now > record.issued_at + MAX_LIFE_S / 2 or now < record.issued_at - 60:
             self.sequence = max(self.sequence + 1, int(now * 1000))
             addresses = self.addresses
-            had, self._record = record, PeerRecord.make(
-                self._identity,
-                self._network_id,
-                self.sequence,
-                now,
-                addresses,
-                self._security.static_key(now),
-                self._protocols,
-                is_client=not addresses,
+            had, self._record = (
+                record,
+                PeerRecord.make(
+                    self._identity,
+                    self._network_id,
+                    self.sequence,
+                    now,
+                    addresses,
+                    self._security.static_key(now) if self._security is not None else b"",
+                    self._protocols,
+                    is_client=not addresses,
+                ),
             )
             record = self._record
             if had is not None:

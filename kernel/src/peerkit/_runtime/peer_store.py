@@ -25,7 +25,7 @@ class PeerStore:
         self._database = database
 
     @classmethod
-    async def open(cls, platform: Platform, data_dir: Path) -> "PeerStore":
+    async def open(cls, platform: Platform, data_dir: Path) -> PeerStore:
         """Raises `StorageError`."""
         return cls(await platform.open_database(data_dir / "peers.db", MIGRATIONS))
 

@@ -11,8 +11,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from .._pool.admission import Admission
 from .._pool.address_book import AddressBook
+from .._pool.admission import Admission
 from .._pool.slots import SlotClass, SlotLimits, Slots
 from .._pool.tie_break import newer_wins
 from ..address import Address
@@ -87,9 +87,7 @@ class RuntimePool:
         return sent
 
     @asynccontextmanager
-    async def transient(
-        self, target: PeerRecord | Address | PeerId, timeout_s: float = 5.0
-    ) -> AsyncIterator[Session]:
+    async def transient(self, target: PeerRecord | Address | PeerId, timeout_s: float = 5.0) -> AsyncIterator[Session]:
         goal = self._target(target)
         session = self._usable(goal.peer_id) or await self._dial(goal, Purpose.TRANSIENT, timeout_s)
         session.borrowers += 1
@@ -131,7 +129,9 @@ class RuntimePool:
             if not self.slots.take(slot) and not (self._make_room(slot) and self.slots.take(slot)):
                 raise LimitExceeded(f"all {slot.value} slots are in use")
             dial = self._dials[key] = self.context.loop.create_future()
-            self.context.supervisor.spawn("kernel", f"dial {target.key[:64]}", self._run_dial(key, target, slot, dial, timeout_s))
+            self.context.supervisor.spawn(
+                "kernel", f"dial {target.key[:64]}", self._run_dial(key, target, slot, dial, timeout_s)
+            )
         try:
             async with asyncio.timeout(timeout_s):
                 return await asyncio.shield(dial)
@@ -203,7 +203,7 @@ class RuntimePool:
             return "too many connections from there"
         return "" if self.slots.take(SlotClass.HANDSHAKING) else "too many handshakes at once"
 
-    def handshake_ended(self, remote: Address) -> None:
+    def handshake_ended(self) -> None:
         self.slots.give(SlotClass.HANDSHAKING)
 
     def session_accepted(self, session: RuntimeSession) -> str:

@@ -28,7 +28,7 @@ from ..errors import (
 from ..identity import PeerId, hkdf
 from ..record import PeerRecord
 from ..security import HandshakeResult
-from ..session import Code, Purpose, RemoteFailure, Session, SessionStats
+from ..session import Code, RemoteFailure, Session, SessionStats
 from ..transport import Buffer, FrameSource
 from .dispatch import Dispatch
 from .exchange import Waiting
@@ -50,7 +50,13 @@ class RuntimeSession:
     """
 
     def __init__(
-        self, context: SessionContext, carrier: StreamCarrier, mux: Mux, result: HandshakeResult, agreed: Agreed, is_dialer: bool
+        self,
+        context: SessionContext,
+        carrier: StreamCarrier,
+        mux: Mux,
+        result: HandshakeResult,
+        agreed: Agreed,
+        is_dialer: bool,
     ) -> None:
         self._context = context
         self._carrier = carrier
@@ -302,7 +308,7 @@ class RuntimeSession:
         return self._mux.wants_to_send
 
     def frames_to_send(self, max_bytes: int, now: float) -> list[Buffer]:
-        out = self._mux.frames_to_send(max_bytes, now)
+        out = self._mux.frames_to_send(max_bytes)
         if self._writers:
             for stream in [s for s in self._writers if s.write_done]:
                 self._writers.remove(stream)
@@ -315,7 +321,7 @@ class RuntimeSession:
     def receive_frames(self, data: memoryview, now: float) -> None:
         self.last_received_at = now
         self._bytes_received += data.nbytes
-        for what, subject in self._mux.receive_frames(data, now):
+        for what, subject in self._mux.receive_frames(data):
             if what is What.READABLE:
                 assert isinstance(subject, StreamState)
                 self._on_readable(subject)
@@ -429,7 +435,7 @@ class RuntimeSession:
             if not waiting.future.done():
                 waiting.future.set_exception(error)
         self._dispatch.end()
-        for state in self._mux.end(reason, by_peer, code):
+        for state in self._mux.end(reason, code):
             if isinstance(state.answer, RuntimeStream):
                 state.answer.wake()
         _wake_all(self._stream_waiters)

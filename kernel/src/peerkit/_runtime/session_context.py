@@ -31,7 +31,7 @@ class SessionOwner(Protocol):
         """An accepted pipe begins its handshake; a non-empty answer refuses it with that reason."""
         ...
 
-    def handshake_ended(self, remote: Address) -> None: ...
+    def handshake_ended(self) -> None: ...
 
     def session_accepted(self, session: RuntimeSession) -> str:
         """A peer's session is confirmed; a non-empty answer refuses it."""
@@ -86,5 +86,3 @@ class SessionContext:
         """A read filled the whole buffer: use a larger one from now on, up to 512 KiB (four records)."""
         if len(self.scratch) < 524_288:
             self.scratch = bytearray(len(self.scratch) * 4)
-
-

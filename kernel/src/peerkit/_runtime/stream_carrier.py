@@ -15,7 +15,6 @@ from .._session import hello
 from .._session.mux import Mux
 from .._session.record_layer import (
     HEADER,
-
     UNKNOWN_VERSION_ANSWER,
     HandshakeReader,
     Opener,
@@ -107,7 +106,7 @@ class StreamCarrier:
 
     # -- the pipe's side -----------------------------------------------------------------------------------------
 
-    def get_buffer(self, size_hint: int) -> memoryview:
+    def get_buffer(self, size_hint: int) -> memoryview:  # noqa: ARG002
         scratch = self._context.scratch
         if self._left:
             n = len(self._left)
@@ -262,7 +261,7 @@ class StreamCarrier:
     def _end_handshaking(self) -> None:
         if self._handshaking:
             self._handshaking = False
-            self._context.owner.handshake_ended(self._pipe.remote)
+            self._context.owner.handshake_ended()
 
     # -- records -------------------------------------------------------------------------------------------------
 
@@ -391,7 +390,9 @@ class StreamCarrier:
             self._context.counters.broken_rules += 1
         self._end_handshaking()
         if self._ready is not None and not self._ready.done():
-            failure = error if isinstance(error, TrustDenied | ConnectFailed) else ConnectFailed(str(self.remote), str(error))
+            failure = (
+                error if isinstance(error, TrustDenied | ConnectFailed) else ConnectFailed(str(self.remote), str(error))
+            )
             self._ready.set_exception(failure)
         if self._session is not None and was is _State.OPEN:
             if not lost and self._sealer is not None:
@@ -411,5 +412,3 @@ def accept_pipe(context: SessionContext, pipe: Pipe) -> StreamCarrier | None:
     if not decision.allow or context.owner.handshake_began(pipe.remote):
         return None
     return StreamCarrier(context, pipe, Purpose.MEMBER)
-
-

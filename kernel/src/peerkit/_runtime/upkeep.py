@@ -79,7 +79,11 @@ class Upkeep:
         for session in self._pool.sessions():
             silent_s = now - session.last_received_at
             if session.purpose is Purpose.TRANSIENT:
-                if not session.borrowers and not session.stats.streams_open and now - session.last_used_at > settings.idle_s:
+                if (
+                    not session.borrowers
+                    and not session.stats.streams_open
+                    and now - session.last_used_at > settings.idle_s
+                ):
                     await session.close(Code.IDLE, "idle")
                 elif silent_s > 3 * settings.ping_after_s:
                     await session.close(Code.TIMEOUT, f"silent for {silent_s:.0f} s")

@@ -111,8 +111,13 @@ def agree(ours: Terms, is_dialer: bool, our_purpose: Purpose, payload: bytes, no
     if aead is None:
         raise RemoteProtocolError("the peer offers no cipher that we use")
     if theirs.wrappers != ours.wrappers:
-        raise RemoteProtocolError(f"the peer wraps its packets as {_words(theirs.wrappers)}, we as {_words(ours.wrappers)}")
-    if not MIN_WINDOW <= theirs.stream_window <= MAX_WINDOW_BYTES or not MIN_WINDOW <= theirs.session_window <= MAX_WINDOW_BYTES:
+        raise RemoteProtocolError(
+            f"the peer wraps its packets as {_words(theirs.wrappers)}, we as {_words(ours.wrappers)}"
+        )
+    if (
+        not MIN_WINDOW <= theirs.stream_window <= MAX_WINDOW_BYTES
+        or not MIN_WINDOW <= theirs.session_window <= MAX_WINDOW_BYTES
+    ):
         raise RemoteProtocolError("a Hello with an impossible window")
     agreement = negotiate(ours.protocols, _parse_offers(theirs.protocols))
     if purpose is Purpose.MEMBER and agreement.refused:

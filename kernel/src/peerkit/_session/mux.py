@@ -9,21 +9,17 @@ offsets per stream and for the session, counts of streams; credit is renewed whe
 """
 
 import struct
-from collections import deque
 from enum import IntEnum
 
 from ..errors import EndpointClosed, LimitExceeded, LocalProtocolError, RemoteProtocolError
 from ..transport import Buffer
 from . import frames
 from .frames import Kind
+from .send_queue import SendQueue
 from .stream_state import StreamState
 
 MIN_WINDOW = 65_536
 MAX_WINDOW = 8 * 1024 * 1024  # what one stream may have unread here after growth; the session's budget bounds the sum
-QUANTUM = 16_384  # bytes of one stream before the next of its priority has its turn
-MAX_CONTROL_FRAMES = 10_000  # queued answers and credits: a peer that never reads cannot make us queue without end
-MAX_DATAGRAMS = 256  # queued; the oldest are dropped
-PRIORITIES = 8
 
 
 class What(IntEnum):
@@ -65,14 +61,12 @@ class Mux:
     ) -> None:
         self.streams: dict[int, StreamState] = {}
         self.unknown_frames = 0
-        self.datagrams_dropped = 0
         self.streams_opened = 0
         self.protocols = 0  # number of agreed protocols; indexes beyond are refused
         self._next_id = 1 if is_dialer else 2
         self._window = window
         self._peer_window = peer_window
-        self._send_total = 0
-        self._send_total_credit = peer_session_window
+        self._queue = SendQueue(peer_session_window)
         self._received_total = 0
         self._consumed_total = 0
         self._session_window = session_window
@@ -84,11 +78,11 @@ class Mux:
         self._peer_parity = 0 if is_dialer else 1
         self._peer_highest = -1  # ordinal of the highest stream that the peer opened
         self._peer_skipped: set[int] = set()  # ordinals below it that have not come yet (unordered carriers)
-        self._control: deque[bytes] = deque()
-        self._datagrams: deque[tuple[bytes, Buffer]] = deque()
-        self._ready: list[deque[StreamState]] = [deque() for _ in range(PRIORITIES)]
-        self._ready_count = 0
         self._growth_bytes = 0
+
+    @property
+    def datagrams_dropped(self) -> int:
+        return self._queue.datagrams_dropped
 
     # -- sending -------------------------------------------------------------------------------------------------
 
@@ -98,7 +92,7 @@ class Mux:
 
     @property
     def wants_to_send(self) -> bool:
-        return bool(self._control or self._datagrams or (self._ready_count and self._send_total < self._send_total_credit))
+        return self._queue.wants_to_send
 
     def open(self, kind: Kind, protocol: int) -> StreamState:
         """A new stream; its opening frame goes out with the first bytes, the end, or `announce`.
@@ -125,29 +119,29 @@ class Mux:
             return  # the peer does not want it; nothing is lost but what it refused
         state.queue(data)
         state.fin_queued = fin
-        self._make_ready(state)
+        self._queue.stream(state)
 
     def announce(self, state: StreamState) -> None:
         """Let the peer know of a stream that has no bytes yet."""
-        self._make_ready(state)
+        self._queue.stream(state)
 
     def reset(self, state: StreamState, code: int, reason: str = "") -> None:
         """End both directions at once.  Idempotent."""
         if state.id not in self.streams:
             return
         if not state.opened:
-            self._make_ready(state)  # the peer must learn of the id, or its count of streams would be wrong
+            self._queue.stream(state)  # the peer must learn of the id, or its count of streams would be wrong
         if not state.fin_sent:
-            self._queue_control(frames.reset(state.id, code, state.send_offset, reason))
+            self._queue.control(frames.reset(state.id, code, state.send_offset, reason))
         if not state.receive_done:
-            self._queue_control(frames.STOP_HEADER.pack(frames.STOP, state.id, code & 0xFFFF))
+            self._queue.control(frames.STOP_HEADER.pack(frames.STOP, state.id, code & 0xFFFF))
         state.pending.clear()
         state.queued_bytes = 0
         state.fin_queued = state.fin_sent = True
         if state.reset_code is None and not state.at_end:
             state.reset_code = code
             state.reset_reason = reason
-        self._give_back(state, state.buffered)
+        self._give_back(state.buffered)
         state.discard()
         if state.opened:
             self._forget(state)
@@ -155,103 +149,33 @@ class Mux:
     def stop(self, state: StreamState, code: int) -> None:
         """Ask the peer to send no more."""
         if not state.receive_done:
-            self._queue_control(frames.STOP_HEADER.pack(frames.STOP, state.id, code & 0xFFFF))
+            self._queue.control(frames.STOP_HEADER.pack(frames.STOP, state.id, code & 0xFFFF))
 
     def ping(self, nonce: bytes) -> None:
-        self._queue_control(frames.PING_HEADER.pack(frames.PING, nonce))
+        self._queue.control(frames.PING_HEADER.pack(frames.PING, nonce))
 
     def send_record(self, signed: bytes) -> None:
-        self._queue_control(frames.record(signed))
+        self._queue.control(frames.record(signed))
 
     def close(self, code: int, reason: str) -> None:
-        self._queue_control(frames.close(code, reason))
+        self._queue.control(frames.close(code, reason))
 
     def send_datagram(self, protocol: int, data: Buffer) -> bool:
         """Queue a datagram; `False` when the queue was full and the oldest had to go."""
-        self._datagrams.append((frames.DATAGRAM_HEADER.pack(frames.DATAGRAM, protocol, len(data)), data))
-        if len(self._datagrams) > MAX_DATAGRAMS:
-            self._datagrams.popleft()
-            self.datagrams_dropped += 1
-            return False
-        return True
+        return self._queue.datagram(protocol, data)
 
-    def frames_to_send(self, max_bytes: int, now: float) -> list[Buffer]:
+    def frames_to_send(self, max_bytes: int) -> list[Buffer]:
         """Whole frames, at most `max_bytes` together; control first, then datagrams, then streams by priority."""
-        out: list[Buffer] = []
-        room = max_bytes
-        while self._control and len(self._control[0]) <= room:
-            frame = self._control.popleft()
-            room -= len(frame)
-            out.append(frame)
-        while self._datagrams and frames.DATAGRAM_HEADER.size + len(self._datagrams[0][1]) <= room:
-            header, data = self._datagrams.popleft()
-            room -= len(header) + len(data)
-            out += (header, data)
-        if self._ready_count:
-            self._fill_from_streams(out, room)
+        sent_all: list[StreamState] = []
+        out = self._queue.take(max_bytes, sent_all)
+        for state in sent_all:
+            if state.receive_done and not state.buffered:
+                self._forget(state)
         return out
-
-    def _fill_from_streams(self, out: list[Buffer], room: int) -> None:
-        for queue in self._ready:
-            turns = len(queue)
-            while queue and room > frames.STREAM_HEADER.size and turns:
-                state = queue.popleft()
-                self._ready_count -= 1
-                state.ready = False
-                turns -= 1
-                limit = room if not queue else min(room, QUANTUM + frames.STREAM_HEADER.size)
-                room -= self._take_frame(state, limit, out)
-                if self._has_work(state):
-                    self._make_ready(state)
-                    if room >= QUANTUM:
-                        turns += 1
-
-    def _has_work(self, state: StreamState) -> bool:
-        if not state.opened:
-            return True
-        if state.pending:
-            return state.send_offset < state.send_credit and self._send_total < self._send_total_credit
-        return state.fin_queued and not state.fin_sent
-
-    def _take_frame(self, state: StreamState, limit: int, out: list[Buffer]) -> int:
-        """Append one frame of `state`; returns its size, 0 when it has nothing to send now."""
-        size = frames.STREAM_HEADER.size if state.opened else frames.OPEN_HEADER.size
-        offset = state.send_offset
-        data = state.take(min(limit - size, self._send_total_credit - self._send_total))
-        length = 0 if data is None else data.nbytes
-        fin = state.fin_queued and not state.pending and not state.fin_sent
-        if not (length or fin or not state.opened):
-            return 0
-        if state.opened:
-            out.append(frames.STREAM_HEADER.pack(frames.STREAM | fin, state.id, offset, length))
-        else:
-            state.opened = True
-            out.append(
-                frames.OPEN_HEADER.pack(frames.STREAM_OPEN | fin, state.kind, state.protocol, state.id, length)
-            )
-        if data is not None:
-            out.append(data)
-            self._send_total += length
-        if fin:
-            state.fin_sent = True
-        if state.send_done and state.receive_done and not state.buffered:
-            self._forget(state)
-        return size + length
-
-    def _make_ready(self, state: StreamState) -> None:
-        if not state.ready and self._has_work(state):
-            state.ready = True
-            self._ready[state.priority].append(state)
-            self._ready_count += 1
-
-    def _queue_control(self, frame: bytes) -> None:
-        if len(self._control) >= MAX_CONTROL_FRAMES:
-            raise RemoteProtocolError("the peer reads none of our answers")
-        self._control.append(frame)
 
     # -- receiving -----------------------------------------------------------------------------------------------
 
-    def receive_frames(self, data: memoryview, now: float) -> list[Event]:
+    def receive_frames(self, data: memoryview) -> list[Event]:
         """Take the plaintext of one record or packet.
 
         Raises:
@@ -363,16 +287,16 @@ class Mux:
                 state = self.streams.get(id)
                 if state is not None and offset > state.send_credit:
                     state.send_credit = offset
-                    self._make_ready(state)
+                    self._queue.stream(state)
                     events.append((What.WRITABLE, state))
                 return at + frames.MAX_STREAM_HEADER.size
             case frames.MAX_SESSION:
                 _, offset = frames.MAX_SESSION_HEADER.unpack_from(data, at)
-                if offset > self._send_total_credit:
-                    self._send_total_credit = offset
+                if offset > self._queue.credit:
+                    self._queue.credit = offset
                     for state in self.streams.values():
                         if state.pending:
-                            self._make_ready(state)
+                            self._queue.stream(state)
                 return at + frames.MAX_SESSION_HEADER.size
             case frames.MAX_STREAMS:
                 _, count = frames.MAX_STREAMS_HEADER.unpack_from(data, at)
@@ -393,14 +317,14 @@ class Mux:
                     state.pending.clear()
                     state.queued_bytes = 0
                     state.fin_queued = state.fin_sent = True
-                    self._queue_control(frames.reset(id, code, state.send_offset))
+                    self._queue.control(frames.reset(id, code, state.send_offset))
                     events.append((What.STOPPED, state))
                     if state.receive_done and not state.buffered:
                         self._forget(state)
                 return at + frames.STOP_HEADER.size
             case frames.PING:
                 _, nonce = frames.PING_HEADER.unpack_from(data, at)
-                self._queue_control(frames.PING_HEADER.pack(frames.PONG, nonce))
+                self._queue.control(frames.PING_HEADER.pack(frames.PONG, nonce))
                 return at + frames.PING_HEADER.size
             case frames.PONG:
                 events.append((What.PONG, frames.PING_HEADER.unpack_from(data, at)[1]))
@@ -448,7 +372,7 @@ class Mux:
         self._check_total()
         state.reset_code = code
         state.reset_reason = reason[: frames.MAX_REASON_BYTES].decode("utf-8", "replace")
-        self._give_back(state, state.buffered + grown)
+        self._give_back(state.buffered + grown)
         state.discard()
         if state.opened:
             events.append((What.READABLE, state))
@@ -460,33 +384,37 @@ class Mux:
     def consumed(self, state: StreamState, nbytes: int, now: float, rtt_s: float) -> None:
         """The application took `nbytes` of a stream: renew credit when half of a window is gone.  A window that is used
         up within two round trips doubles, so that it grows to the path's bandwidth-delay product."""
-        self._give_back(state, nbytes)
+        self._give_back(nbytes)
         if state.receive_done:
             if not state.buffered and state.send_done:
                 self._forget(state)
             return
         if state.receive_credit - state.consumed <= state.window // 2:
-            if now - state.window_at < 2 * rtt_s and state.window < MAX_WINDOW and self._growth_bytes < self._session_window:
+            if (
+                now - state.window_at < 2 * rtt_s
+                and state.window < MAX_WINDOW
+                and self._growth_bytes < self._session_window
+            ):
                 self._growth_bytes += state.window
                 state.window *= 2
             state.window_at = now
             state.receive_credit = state.consumed + state.window
-            self._queue_control(frames.MAX_STREAM_HEADER.pack(frames.MAX_STREAM, state.id, state.receive_credit))
+            self._queue.control(frames.MAX_STREAM_HEADER.pack(frames.MAX_STREAM, state.id, state.receive_credit))
 
-    def _give_back(self, state: StreamState, nbytes: int) -> None:
+    def _give_back(self, nbytes: int) -> None:
         self._consumed_total += nbytes
         if self._receive_total_credit - self._consumed_total <= self._session_window // 2:
             self._receive_total_credit = self._consumed_total + self._session_window
-            self._queue_control(frames.MAX_SESSION_HEADER.pack(frames.MAX_SESSION, self._receive_total_credit))
+            self._queue.control(frames.MAX_SESSION_HEADER.pack(frames.MAX_SESSION, self._receive_total_credit))
 
     def _forget(self, state: StreamState) -> None:
         if self.streams.pop(state.id, None) is None or state.is_ours:
             return
         self._peer_may_open += 1
         if self._peer_may_open % max(1, self._max_streams // 2) == 0:
-            self._queue_control(frames.MAX_STREAMS_HEADER.pack(frames.MAX_STREAMS, self._peer_may_open))
+            self._queue.control(frames.MAX_STREAMS_HEADER.pack(frames.MAX_STREAMS, self._peer_may_open))
 
-    def end(self, reason: str, by_peer: bool, code: int) -> list[StreamState]:
+    def end(self, reason: str, code: int) -> list[StreamState]:
         """The connection is gone: every stream fails.  Returns them, to wake whoever waits."""
         ended = list(self.streams.values())
         for state in ended:
@@ -496,11 +424,8 @@ class Mux:
             state.pending.clear()
             state.fin_queued = state.fin_sent = True
         self.streams.clear()
-        self._datagrams.clear()
-        for queue in self._ready:
-            queue.clear()
-        self._ready_count = 0
-        return ended  # control frames stay: the farewell is among them
+        self._queue.drop_streams()
+        return ended
 
 
 def closed_error(state: StreamState, by_peer: bool = True) -> EndpointClosed:

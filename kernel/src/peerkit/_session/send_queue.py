@@ -1,0 +1,130 @@
+"""What a session has to send, and in which order: control frames, then datagrams, then streams by priority.
+
+Streams of one priority share fairly, `QUANTUM` bytes a turn.  Not here: what the frames mean, received frames.
+"""
+
+from collections import deque
+
+from ..errors import RemoteProtocolError
+from ..transport import Buffer
+from . import frames
+from .stream_state import StreamState
+
+QUANTUM = 16_384  # bytes of one stream before the next of its priority has its turn
+MAX_CONTROL_FRAMES = 10_000  # queued answers and credits: a peer that never reads cannot make us queue without end
+MAX_DATAGRAMS = 256  # queued; the oldest are dropped
+PRIORITIES = 8
+
+
+class SendQueue:
+    """Args:
+    credit: bytes that the peer allows on all streams together.
+
+    Attributes:
+        sent: stream bytes given out so far.
+    """
+
+    def __init__(self, credit: int) -> None:
+        self.sent = 0
+        self.credit = credit
+        self.datagrams_dropped = 0
+        self._control: deque[bytes] = deque()
+        self._datagrams: deque[tuple[bytes, Buffer]] = deque()
+        self._ready: list[deque[StreamState]] = [deque() for _ in range(PRIORITIES)]
+        self._ready_count = 0
+
+    @property
+    def wants_to_send(self) -> bool:
+        return bool(self._control or self._datagrams or (self._ready_count and self.sent < self.credit))
+
+    def control(self, frame: bytes) -> None:
+        """Queue a control frame.  Raises `RemoteProtocolError` when the peer has read nothing for too long."""
+        if len(self._control) >= MAX_CONTROL_FRAMES:
+            raise RemoteProtocolError("the peer reads none of our answers")
+        self._control.append(frame)
+
+    def datagram(self, protocol: int, data: Buffer) -> bool:
+        """Queue a datagram; `False` when the queue was full and the oldest had to go."""
+        self._datagrams.append((frames.DATAGRAM_HEADER.pack(frames.DATAGRAM, protocol, len(data)), data))
+        if len(self._datagrams) > MAX_DATAGRAMS:
+            self._datagrams.popleft()
+            self.datagrams_dropped += 1
+            return False
+        return True
+
+    def stream(self, state: StreamState) -> None:
+        """`state` may have something to send."""
+        if not state.ready and self._has_work(state):
+            state.ready = True
+            self._ready[state.priority].append(state)
+            self._ready_count += 1
+
+    def take(self, max_bytes: int, sent_all: list[StreamState]) -> list[Buffer]:
+        """Whole frames, at most `max_bytes` together.  Streams whose end went out are added to `sent_all`."""
+        out: list[Buffer] = []
+        room = max_bytes
+        while self._control and len(self._control[0]) <= room:
+            frame = self._control.popleft()
+            room -= len(frame)
+            out.append(frame)
+        while self._datagrams and frames.DATAGRAM_HEADER.size + len(self._datagrams[0][1]) <= room:
+            header, data = self._datagrams.popleft()
+            room -= len(header) + len(data)
+            out += (header, data)
+        if self._ready_count:
+            for queue in self._ready:
+                room = self._serve(queue, room, out, sent_all)
+        return out
+
+    def _serve(self, queue: deque[StreamState], room: int, out: list[Buffer], sent_all: list[StreamState]) -> int:
+        """One round or more over the streams of one priority; returns the room that is left."""
+        turns = len(queue)
+        while queue and room > frames.STREAM_HEADER.size and turns:
+            state = queue.popleft()
+            self._ready_count -= 1
+            state.ready = False
+            turns -= 1
+            limit = room if not queue else min(room, QUANTUM + frames.STREAM_HEADER.size)
+            room -= self._take_frame(state, limit, out)
+            if state.fin_sent:
+                sent_all.append(state)
+            elif self._has_work(state):
+                self.stream(state)
+                if room >= QUANTUM:
+                    turns += 1
+        return room
+
+    def _has_work(self, state: StreamState) -> bool:
+        if not state.opened:
+            return True
+        if state.pending:
+            return state.send_offset < state.send_credit and self.sent < self.credit
+        return state.fin_queued and not state.fin_sent
+
+    def _take_frame(self, state: StreamState, limit: int, out: list[Buffer]) -> int:
+        """Append one frame of `state`; returns its size, 0 when it has nothing to send now."""
+        size = frames.STREAM_HEADER.size if state.opened else frames.OPEN_HEADER.size
+        offset = state.send_offset
+        data = state.take(min(limit - size, self.credit - self.sent))
+        length = 0 if data is None else data.nbytes
+        fin = state.fin_queued and not state.pending and not state.fin_sent
+        if not (length or fin or not state.opened):
+            return 0
+        if state.opened:
+            out.append(frames.STREAM_HEADER.pack(frames.STREAM | fin, state.id, offset, length))
+        else:
+            state.opened = True
+            kind = frames.STREAM_OPEN | fin
+            out.append(frames.OPEN_HEADER.pack(kind, state.kind, state.protocol, state.id, length))
+        if data is not None:
+            out.append(data)
+            self.sent += length
+        state.fin_sent = state.fin_sent or fin
+        return size + length
+
+    def drop_streams(self) -> None:
+        """The session is over: nothing of streams goes out any more; control frames do (the farewell is among them)."""
+        self._datagrams.clear()
+        for queue in self._ready:
+            queue.clear()
+        self._ready_count = 0
