@@ -27,10 +27,12 @@ class Access:
 
     Attributes:
         data_dir: absolute.
+        data_dir_is_default: neither the words nor the environment named it, so a profile may.
         profile, sets: for a node that this command starts by itself.
     """
 
     data_dir: str
+    data_dir_is_default: bool = False
     profile: str = ""
     sets: Sequence[str] = field(default_factory=tuple)
 

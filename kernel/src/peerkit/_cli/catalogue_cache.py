@@ -1,4 +1,4 @@
-"""The catalogue of operations when no node runs: from a cache file, else made once by loading the kernel and its plugins.
+"""The catalogue of operations when no node runs: from a cache file, else made once by loading the kernel and plugins.
 
 The cache is keyed by what could change it: the installed plugins with their versions and files, and the profile.
 """

@@ -21,7 +21,7 @@ def run(words: list[str] | None = None) -> int:
     """Run one command line; returns its exit status."""
     words = sys.argv[1:] if words is None else words
     output.use_safe_streams()
-    options = Options(Access(data_dir_from(words, dict(os.environ))), as_json="--json" in words)
+    options = Options(Access(*data_dir_from(words, dict(os.environ))), as_json="--json" in words)
     try:
         result = root().main(words, "peerkit", standalone_mode=False, obj=options)
         return result if isinstance(result, int) else 0

@@ -1,15 +1,15 @@
 """What the command line answers without a running node, from the node's files and what is installed."""
 
-import os
-from pathlib import Path
 from random import SystemRandom
 from typing import TYPE_CHECKING
 
-from .._config.profile import Resolved, resolve
+from .._control.kernel_answers import describe_plugin, describe_setting
 from .._control.wire import Json
+from .._host.entry_points import installed_plugins
+from .._host.plan import make_plan
 from .._io.data_dir import DataDir
-from .._io.identity_file import load, load_or_create, passphrase_from
-from .short_node import DEFAULT_PROFILE
+from .._io.identity_file import load, load_or_create
+from .short_node import as_json, data_dir_of, passphrase_of, resolve_profile
 
 if TYPE_CHECKING:
     from .access import Access
@@ -18,21 +18,20 @@ if TYPE_CHECKING:
 def answer(access: "Access", name: str) -> Json:
     """The answer of operation `name`, one of `access.OFFLINE`.  Raises as the operation would."""
     if name == "id":
-        return {"peer_id": _peer_id(Path(access.data_dir))}
+        return {"peer_id": _peer_id(access)}
     if name == "operations":
         return [*access.catalogue]
-    raise AssertionError(name)
+    plan = make_plan(resolve_profile(access), installed_plugins(), None)
+    if name == "plugins":  # also when the profile is wrong: the errors are part of the answer
+        return as_json([describe_plugin(status) for status in plan.statuses()])
+    plan.check()
+    return as_json([describe_setting(explanation) for explanation in plan.explain()])
 
 
-def _resolved(access: "Access") -> Resolved:
-    resolved = resolve(access.profile or DEFAULT_PROFILE, os.environ, access.sets)
-    resolved.check()
-    return resolved
-
-
-def _peer_id(data_dir: Path) -> str:
-    """Of the identity kept there; a data directory that has none gets one, so that the id is known before the node runs."""
-    passphrase = passphrase_from(os.environ)
+def _peer_id(access: "Access") -> str:
+    """Of the identity kept there; a data directory that has none gets one: the id is known before the node runs."""
+    resolved = resolve_profile(access)
+    data_dir, passphrase = data_dir_of(access, resolved), passphrase_of(resolved)
     path = data_dir / "identity"
     if path.exists():
         return str(load(path, passphrase).peer_id)

@@ -1,4 +1,4 @@
-"""Nodes that live as long as one command: for an operation that can do without a running node, and for the catalogue."""
+"""Nodes that live as long as one command: for an operation that needs no running node, and for the catalogue."""
 
 import asyncio
 import json
@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel
 from pydantic_core import to_json
 
+from .._config.profile import DEFAULT_PROFILE, Resolved, resolve
 from .._control.wire import Json, Progress
+from .._io.identity_file import PASSPHRASE_FILE_VARIABLE, passphrase_from
 from .._runtime.plugin_call import call_plugin_async
 from ..client.conversation import OnItem, OnProgress
 from ..errors import PeerkitError
@@ -22,31 +24,47 @@ from ..node import Node
 if TYPE_CHECKING:
     from .access import Access
 
-DEFAULT_PROFILE = "local"
 FIRST_PEER_TIMEOUT_S = 5.0  # a bootstrap peer that is alive answers in a fraction of this
 
 
+def resolve_profile(access: "Access", overrides: Mapping[str, object] | None = None) -> Resolved:
+    """The settings of the node that this command line describes."""
+    return resolve(access.profile or DEFAULT_PROFILE, os.environ, access.sets, overrides)
+
+
+def data_dir_of(access: "Access", resolved: Resolved) -> Path:
+    """As told by the words or the environment, else by the profile, else the platform's default."""
+    if access.data_dir_is_default and resolved.node.data_dir is not None:
+        return resolved.node.data_dir
+    return Path(access.data_dir)
+
+
+def passphrase_of(resolved: Resolved) -> bytes | None:
+    """Of the identity file; the profile's setting counts before the environment.  Raises `StorageError`."""
+    file = resolved.node.passphrase_file
+    return passphrase_from(os.environ if file is None else {PASSPHRASE_FILE_VARIABLE: str(file)})
+
+
 def open_node(
-    access: "Access", data_dir: Path, overrides: Mapping[str, object] | None = None, control: bool = False
+    access: "Access", data_dir: Path | None = None, overrides: Mapping[str, object] | None = None, control: bool = False
 ) -> AbstractAsyncContextManager[Node]:
-    """The node that this command line describes."""
-    return Node.open(
-        profile=access.profile or DEFAULT_PROFILE,
-        data_dir=data_dir,
-        environment=os.environ,
-        sets=access.sets,
-        overrides=overrides,
-        control=control,
-    )
+    """The node that this command line describes, in its own data directory or another one.
+
+    Raises:
+        PeerkitError: its settings or the passphrase cannot be had; starting it raises as `Node.open` does.
+    """
+    resolved = resolve_profile(access, overrides)
+    data_dir = data_dir or data_dir_of(access, resolved)
+    return Node.open(config=resolved, data_dir=data_dir, passphrase=passphrase_of(resolved), control=control)
 
 
 def build_catalogue(access: "Access") -> Json:
     """Start a node that neither listens nor dials, in a folder of its own, and read its operations."""
 
     async def build(folder: str) -> Json:
-        quiet = {"node": {"listen": [], "bootstrap": []}}
+        quiet: dict[str, object] = {"node": {"listen": [], "bootstrap": []}}
         async with open_node(access, Path(folder), quiet) as node:
-            return _as_json(node.operations.catalogue())
+            return as_json(node.operations.catalogue())
 
     with tempfile.TemporaryDirectory(prefix="peerkit-") as folder:
         return asyncio.run(build(folder))
@@ -58,13 +76,13 @@ def run_once(
     """Run one operation on a node that starts and stops for it, in the command line's data directory."""
 
     async def run() -> Json:
-        async with open_node(access, Path(access.data_dir)) as node:
+        async with open_node(access) as node:
             request = node.operations.parse(name, args)
             registered = node.operations.get(name)
             await _first_peer(node)
             call = _LocalCall(on_progress, on_item)
             handler = registered.operation.handler
-            return _as_json(await call_plugin_async(registered.owner, f"operation {name}", handler, request, call))
+            return as_json(await call_plugin_async(registered.owner, f"operation {name}", handler, request, call))
 
     return asyncio.run(run())
 
@@ -94,10 +112,10 @@ class _LocalCall:
 
     def item(self, value: BaseModel) -> None:
         if self._on_item is not None:
-            self._on_item(_as_json(value))
+            self._on_item(as_json(value))
 
 
-def _as_json(value: object) -> Json:
+def as_json(value: object) -> Json:
     try:
         parsed: Json = json.loads(to_json(value, inf_nan_mode="null", serialize_unknown=True))
     except ValueError as exc:

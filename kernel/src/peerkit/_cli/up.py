@@ -8,16 +8,15 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from .._config.profile import Resolved, resolve
+from .._config.profile import Resolved
 from .._runtime.logging_setup import configure
 from ..errors import ConfigError
 from . import output
-from .short_node import DEFAULT_PROFILE, open_node
+from .short_node import open_node, resolve_profile
 
 if TYPE_CHECKING:
     from .access import Access
@@ -31,7 +30,7 @@ def run_node(access: "Access", as_json: bool) -> int:
     Raises:
         PeerkitError: the node cannot start.
     """
-    resolved = resolve(access.profile or DEFAULT_PROFILE, os.environ, access.sets)
+    resolved = resolve_profile(access)
     configure(resolved.node.log_level, as_json=as_json)
     with asyncio.Runner(loop_factory=_loop_factory(resolved)) as runner:
         runner.run(_run(access, as_json))
@@ -41,7 +40,7 @@ def run_node(access: "Access", as_json: bool) -> int:
 async def _run(access: "Access", as_json: bool) -> None:
     stopped = asyncio.Event()
     _stop_on_signals(stopped)
-    async with open_node(access, Path(access.data_dir), control=True) as node:
+    async with open_node(access, control=True) as node:
         addresses = [str(address) for address in node.addresses]
         if as_json:
             output.show_line({"ready": True, "peer_id": str(node.peer_id), "listen": [*addresses]})

@@ -5,11 +5,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from .._config.profile import Explanation
+from .._host.plan import PluginStatus
 from .._runtime.event_bus import Emitted
 from .._runtime.routines import RoutineStatus
 from ..operation import Arg, Model
 from ..session import Peer
-from .node_view import PluginStatus
 
 
 class IdAnswer(Model):
@@ -184,3 +185,7 @@ def describe_routine(status: RoutineStatus) -> RoutineAnswer:
 
 def describe_event(emitted: Emitted) -> EventAnswer:
     return EventAnswer(at=emitted.at, event=emitted.type, sequence=emitted.sequence, fields=emitted.event.as_json())
+
+
+def describe_setting(explanation: Explanation) -> SettingAnswer:
+    return SettingAnswer(key=explanation.key, value=explanation.value, layer=explanation.layer)

@@ -35,6 +35,7 @@ from .kernel_answers import (
     describe_peer,
     describe_plugin,
     describe_routine,
+    describe_setting,
 )
 from .kernel_views import CATALOGUE, DECISIONS, EVENTS, OPINIONS, PEERS, PLUGINS, ROUTINES, SETTINGS, STATUS
 from .node_view import NodeView
@@ -131,7 +132,7 @@ class KernelOperations:
         return describe_routine(self._node.routines.status(request.name))
 
     async def explain_config(self, _request: Nothing, _call: Call) -> Sequence[SettingAnswer]:
-        return [SettingAnswer(key=e.key, value=e.value, layer=e.layer) for e in self._node.config.explain()]
+        return [describe_setting(explanation) for explanation in self._node.host.explain()]
 
     async def events(self, request: EventsRequest, call: Call) -> Sequence[EventAnswer]:
         """With `follow` it ends when the caller goes or the node stops."""

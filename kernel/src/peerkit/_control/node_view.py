@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
+from .._config.profile import Explanation
+from .._host.plan import PluginStatus
 from .._runtime.event_bus import EventBus
 from .._runtime.routines import RoutineScheduler
 from .._runtime.trust_gate import TrustGate
@@ -14,43 +16,10 @@ from ..session import Pool
 from .registry import OperationRegistry
 
 
-class PluginStatus(Protocol):
-    """What the plugin host says of one installed plugin."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def version(self) -> str: ...
-    @property
-    def distribution(self) -> str: ...
-    @property
-    def enabled(self) -> bool: ...
-    @property
-    def running(self) -> bool: ...
-    @property
-    def provides(self) -> Sequence[str]: ...
-    @property
-    def requires(self) -> Sequence[str]: ...
-    @property
-    def error(self) -> str: ...
-
-
 class Host(Protocol):
+    """What the plugin host tells."""
+
     def status(self) -> Sequence[PluginStatus]: ...
-
-
-class Explanation(Protocol):
-    """One setting: its dotted key, its value, and the layer that it came from."""
-
-    @property
-    def key(self) -> str: ...
-    @property
-    def value(self) -> object: ...
-    @property
-    def layer(self) -> str: ...
-
-
-class Config(Protocol):
     def explain(self) -> Sequence[Explanation]: ...
 
 
@@ -73,8 +42,6 @@ class NodeView(Protocol):
     def pool(self) -> Pool: ...
     @property
     def host(self) -> Host: ...
-    @property
-    def config(self) -> Config: ...
     @property
     def routines(self) -> RoutineScheduler: ...
     @property
