@@ -42,7 +42,9 @@ class Address:
         """Raises `UsageError` with the reason when `text` is no address."""
         match = _PATTERN.fullmatch(text) if len(text) <= MAX_ADDRESS_CHARS else None
         if match is None:
-            raise UsageError(f"{text[:80]!r} is not an address; one looks like tcp://192.0.2.1:4433 or tcp://[2001:db8::1]:4433")
+            raise UsageError(
+                f"{text[:80]!r} is not an address; one looks like tcp://192.0.2.1:4433 or tcp://[2001:db8::1]:4433"
+            )
         port = int(match["port"])
         if port > 65535:
             raise UsageError(f"{text!r} is not an address: port {port} is not in 0..65535")

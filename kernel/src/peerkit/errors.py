@@ -25,7 +25,11 @@ class PeerkitError(Exception):
 
     def details(self) -> dict[str, object]:
         """The typed fields, as JSON values."""
-        return {name: value for name, value in vars(self).items() if name not in ("message", "code") and not name.startswith("_")}
+        return {
+            name: value
+            for name, value in vars(self).items()
+            if name not in ("message", "code") and not name.startswith("_")
+        }
 
 
 class UsageError(PeerkitError):

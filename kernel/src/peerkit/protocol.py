@@ -79,7 +79,9 @@ class ProtocolSpec:
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.id) <= MAX_PROTOCOL_ID_CHARS or not self.id.isprintable():
-            raise UsageError(f"{self.id[:80]!r} is not a protocol id: it needs 1 to {MAX_PROTOCOL_ID_CHARS} printable characters")
+            raise UsageError(
+                f"{self.id[:80]!r} is not a protocol id: it needs 1 to {MAX_PROTOCOL_ID_CHARS} printable characters"
+            )
         try:
             Version(self.version)
             SpecifierSet(self.accepts)
@@ -135,7 +137,9 @@ def negotiate(ours: Mapping[str, ProtocolSpec], theirs: Mapping[str, Offer]) -> 
             shared[spec.id] = offer.version
         elif spec.mandatory or offer.mandatory:
             refused.append(f"{spec.id} {spec.version} here and {offer.version[:32]} there do not accept each other")
-    refused += [f"we do not speak {o.id}, which is mandatory there" for o in theirs.values() if o.mandatory and o.id not in ours]
+    refused += [
+        f"we do not speak {o.id}, which is mandatory there" for o in theirs.values() if o.mandatory and o.id not in ours
+    ]
     return Agreement(shared, tuple(refused))
 
 
