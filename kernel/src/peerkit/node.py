@@ -218,6 +218,7 @@ class Node:
         pool.bind(context, DialPlan(context, platform, registered.transports, Backoff(platform.rng)))
         store = await PeerStore.open(platform, services.data_dir)
         self._own.sequence = await store.load(book)
+        await self.host.start()
         listeners = Listeners(context, registered.transports)
         await listeners.listen([Address.parse(text) for text in setup.listen])
         self._own.listen_on(listeners.addresses)

@@ -2,8 +2,9 @@
 
 The entry point (group `peerkit`) names a `PluginSpec`.  Per node the kernel validates the settings, calls
 `factory(ctx)` once, providers before requirers, and registers the object's hook methods.  The object lives as long as
-the node; an optional `async def run(self)` is supervised and restarted with back-off, an optional
-`async def close(self)` is called at the stop (deadline 5 s), before the session pool closes.
+the node.  It may have three async methods: `start(self)` is awaited before the node listens or dials (deadline 30 s; a
+failure stops the node), `run(self)` is supervised and restarted with back-off, and `close(self)` is called at the stop
+(deadline 5 s), after `run` was cancelled and before the session pool closes.
 """
 
 from __future__ import annotations
@@ -165,6 +166,7 @@ class PluginContext(Protocol[S_co]):
 class Plugin(Protocol):
     """The shape of a plugin object.  It needs none of these methods; hook methods carry `@hookimpl`."""
 
+    # async def start(self) -> None
     # async def run(self) -> None
     # async def close(self) -> None
 

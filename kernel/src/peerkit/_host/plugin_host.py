@@ -1,9 +1,12 @@
 """Builds and runs the plugins of one node.
 
-host = PluginHost(resolved)                       judges everything that is enabled, raises all problems at once
-registered = host.load(services, capabilities)    builds the objects in order, asks the hooks
-host.start_runs()                                 starts every `run()` under the supervisor
-await host.close()                                the reverse
+The steps, in this order:
+
+    host = PluginHost(resolved)                       judges all that is enabled, raises all problems at once
+    registered = host.load(services, capabilities)    builds the objects in order, asks the hooks
+    await host.start()                                awaits every `start()`, before the node listens
+    host.start_runs()                                 starts every `run()` under the supervisor
+    await host.close()                                the reverse
 """
 
 import asyncio
@@ -25,6 +28,7 @@ from .entry_points import InstalledPlugin, installed_plugins
 from .plan import AnySpec, Candidate, PluginStatus, make_plan
 from .registry import Extra, Registered, collect, hook_mistakes, new_manager
 
+START_S = 30.0  # how long a plugin's start() may take; a large database is checked in that time
 CLOSE_S = 5.0  # how long a plugin's close() may take before it is given up
 
 
@@ -96,6 +100,28 @@ class PluginHost:
             raise PluginConflictError("; ".join(collected.conflicts))
         return collected.registered
 
+    async def start(self) -> None:
+        """Await `start()` of every plugin that has one, in the order of building; what they read from the disk is there
+        before the first peer is.
+
+        Raises:
+            PluginLoadError: one failed or took longer than 30 s; all failures are named.
+        """
+        problems: list[str] = []
+        for built in self._built:
+            begin = getattr(built.obj, "start", None)
+            if begin is None:
+                continue
+            try:
+                async with asyncio.timeout(START_S):
+                    await call_plugin_async(built.name, "start", begin)
+            except TimeoutError:
+                problems.append(f"plugin {built.name}: its start took longer than {START_S:g} s")
+            except PeerkitError as exc:
+                problems.append(f"plugin {built.name} failed to start: {failure_text(exc)}")
+        if problems:
+            raise PluginLoadError(problems)
+
     def start_runs(self) -> None:
         """Start `run()` of every plugin that has one, in the order of building."""
         assert self._supervisor is not None, "load comes first"
@@ -152,7 +178,7 @@ class PluginHost:
 
     def _register(self, built: _Built) -> list[str]:
         problems = hook_mistakes(built.name, built.obj)
-        for name in ("run", "close"):
+        for name in ("start", "run", "close"):
             method = getattr(built.obj, name, None)
             if method is not None and not inspect.iscoroutinefunction(method):
                 problems.append(f"plugin {built.name}: {name} must be an async method")
