@@ -80,14 +80,19 @@ class SystemPipe:
 class _Attached(asyncio.BufferedProtocol):
     """The protocol of an open pipe: the kernel's handler."""
 
-    def __init__(self, pipe: SystemPipe, transport: asyncio.Transport, handler: PipeHandler) -> None:
+    def __init__(self, pipe: SystemPipe, transport: asyncio.Transport, handler: PipeHandler, is_tls: bool) -> None:
         self._pipe = pipe
         self._transport = transport
         self._handler = handler
-        self.get_buffer = handler.get_buffer  # type: ignore[method-assign, assignment]
+        if not is_tls:
+            self.get_buffer = handler.get_buffer  # type: ignore[method-assign, assignment]
         self.buffer_updated = handler.buffer_updated  # type: ignore[method-assign]
         self.pause_writing = handler.pause_writing  # type: ignore[method-assign]
         self.resume_writing = handler.resume_writing  # type: ignore[method-assign]
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        # asyncio's TLS reads into slices of the buffer; a slice of a bytearray is a copy, and the bytes would be lost
+        return memoryview(self._handler.get_buffer(sizehint))
 
     def eof_received(self) -> None:
         # A session never half-closes by FIN, so the other side is gone and reads nothing more of what is queued.
@@ -139,7 +144,7 @@ class AttachProtocol(asyncio.BufferedProtocol):
             transport.abort()
             return
         transport.set_write_buffer_limits(HIGH_WATER_BYTES, LOW_WATER_BYTES)
-        transport.set_protocol(_Attached(pipe, transport, handler))
+        transport.set_protocol(_Attached(pipe, transport, handler, tls is not None))
         self.pipe = pipe
 
     def get_buffer(self, sizehint: int) -> bytearray:  # noqa: ARG002
