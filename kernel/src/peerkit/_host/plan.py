@@ -15,7 +15,7 @@ from .. import __version__
 from .._config.problems import nearest, validate
 from .._config.profile import Explanation, Resolved, explain_table
 from .._runtime.plugin_call import PluginCode, failure_text
-from ..capabilities import KERNEL_CAPABILITIES
+from ..capabilities import KERNEL_CAPABILITIES, Capability
 from ..errors import ConfigError, PeerkitError, PluginLoadError
 from ..plugin import AnyCapability, PluginSpec
 from .entry_points import InstalledPlugin
@@ -199,7 +199,7 @@ def _wire(plan: Plan) -> None:
             parties.append(Party(candidate.name, tuple(spec.provides), tuple(spec.requires), tuple(spec.uses)))
         elif candidate.installed is not None:  # its failure must not be told again as others' unmet requirements
             declared = candidate.installed.provides
-            parties.append(Party(candidate.name, tuple(AnyCapability(name, many=True) for name in declared)))
+            parties.append(Party(candidate.name, tuple(Capability(name, many=True) for name in declared)))
     elsewhere: dict[str, list[str]] = {}
     for name, installed in sorted(plan.installed.items()):
         if name not in plan.candidates:
