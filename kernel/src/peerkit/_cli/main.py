@@ -5,6 +5,7 @@ An error is one sentence on standard error, never a traceback, unless `PEERKIT_D
 
 import os
 import sys
+from types import TracebackType
 
 import click
 
@@ -20,6 +21,8 @@ INTERRUPTED = 130  # 128 + SIGINT, as shells do
 def run(words: list[str] | None = None) -> int:
     """Run one command line; returns its exit status."""
     words = sys.argv[1:] if words is None else words
+    if os.environ.get("PEERKIT_DEBUG") != "1":
+        sys.excepthook = _tell_bug
     output.use_safe_streams()
     options = Options(Access(*data_dir_from(words, dict(os.environ))), as_json="--json" in words)
     try:
@@ -41,6 +44,12 @@ def run(words: list[str] | None = None) -> int:
         return 1
     finally:
         options.access.close()
+
+
+def _tell_bug(kind: type[BaseException], error: BaseException, _traceback: TracebackType | None) -> None:
+    """What ends up here is our own mistake; the exit status is 1."""
+    text = output.render.safe(f"{kind.__name__}: {error}")
+    click.echo(f"peerkit: a bug in Peerkit: {text}; run again with PEERKIT_DEBUG=1 to see where", err=True)
 
 
 def _usage_sentence(error: click.ClickException) -> str:

@@ -68,7 +68,7 @@ def show_json(value: Json) -> None:
 
 
 def show_error(error: PeerkitError, as_json: bool) -> int:
-    """Write an error in one line; returns the exit status."""
+    """Write an error in one line, or a line for each of its problems; returns the exit status."""
     if as_json:
         described = {
             "code": error.code,
@@ -77,6 +77,12 @@ def show_error(error: PeerkitError, as_json: bool) -> int:
             "exit_status": error.exit_status,
         }
         click.echo(json.dumps({"error": described}, ensure_ascii=False, default=str), err=True)
+        return error.exit_status
+    problems: object = getattr(error, "problems", ())
+    if isinstance(problems, tuple) and len(problems) > 1:
+        click.echo(f"peerkit: {error.message.partition(': ')[0]}:", err=True)
+        for problem in problems:
+            click.echo(f"  {render.safe(str(problem))}", err=True)
     else:
         click.echo(f"peerkit: {render.safe(error.message)}", err=True)
     return error.exit_status
