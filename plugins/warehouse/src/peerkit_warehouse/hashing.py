@@ -18,6 +18,7 @@ from .holding import FileMark
 from .layout import Layout
 from .merkle_tree import HASH_BYTES, LEAF_BYTES, content_id, hash_leaves, leaf_count, top_of
 from .outboard import Outboard
+from .task_errors import single
 
 T = TypeVar("T")
 
@@ -134,8 +135,8 @@ async def hash_large(
             async with asyncio.TaskGroup() as group:
                 for _ in range(WORKERS):
                     group.create_task(work())
-        except* StorageError as errors:
-            raise errors.exceptions[0] from None
+        except BaseExceptionGroup as errors:
+            raise single(errors) from None
         return await run_blocking(lambda: _conclude(path, file, mark, outboard, temporary, target, copied, layout))
     finally:
         file.close()

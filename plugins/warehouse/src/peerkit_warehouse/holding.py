@@ -74,7 +74,7 @@ class Holding:
         return first + leaves <= self.leaves and (self.held is None or self.held.covers(first, first + leaves))
 
     def read_range(self, first: int, leaves: int, buffer: bytearray) -> Range:
-        """Verified leaves, in `buffer` (grown when it is too small).
+        """Verified leaves, in `buffer` or, when that is too small, in a new one.
 
         Raises:
             NotFound: not held.
@@ -84,7 +84,7 @@ class Holding:
             raise NotFound(f"leaves {first} to {first + leaves} of {self.content.short} are not here")
         length = (leaves - 1) * LEAF_BYTES + leaf_bytes(self.size, first + leaves - 1)
         if len(buffer) < length:
-            buffer.extend(bytes(length - len(buffer)))
+            buffer = bytearray(length)
         view = memoryview(buffer)[:length]
         try:
             self.check_mark()

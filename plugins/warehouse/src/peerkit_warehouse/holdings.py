@@ -77,7 +77,7 @@ class Holdings:
         )
 
     def unregister(self, content: ContentId) -> None:
-        """The download is over; its files are closed by its owner once nobody reads.  Idempotent."""
+        """The download is over: close its data and hashes as soon as nobody reads them.  Idempotent."""
         holding = self._partial.pop(content, None)
         if holding is not None and not holding.users:
             holding.close()

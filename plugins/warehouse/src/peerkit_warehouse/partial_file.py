@@ -151,16 +151,19 @@ class PartialFile:
         self.data.sync()
         self.outboard.sync()
 
-    def close(self) -> None:
-        """Idempotent."""
-        self.data.close()
-        self.outboard.close()
+    def close_journal(self) -> None:
+        """No more `put`; data and hashes may still be read by servers, who close them.  Idempotent."""
         if self._journal is not None:
             self._journal.close()
 
+    def close(self) -> None:
+        """Idempotent."""
+        self.close_journal()
+        self.data.close()
+        self.outboard.close()
+
     def remove(self) -> None:
-        """Close, and delete bitmap and data (if the data is still here); the hashes stay.  Idempotent."""
-        self.close()
+        """Delete bitmap and data (if the data is still here); the hashes stay.  Idempotent."""
         for path in (self._journal_path, self.data_path):
             path.unlink(missing_ok=True)
 

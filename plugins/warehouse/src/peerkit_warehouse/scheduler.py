@@ -28,6 +28,7 @@ END_GAME_MIN = 4
 CANDIDATES = 32  # groups weighed for rarity at each choice: bounds the work whatever the size
 BUSY_S = 0.5
 MAX_BUSY_S = 15.0
+MAX_OUTSTANDING = 64  # groups on the way from all sources: the most (64 MiB) that wait for a slow disk in memory
 MAX_SOURCES = 32  # more cost memory and bring nothing
 
 _MISSING, _ASKED, _HELD = 0, 1, 2
@@ -62,6 +63,7 @@ class Scheduler:
     rng: spreads the choice among equally rare groups.
     group_bytes: size of a full group.
     drop_after_s: silence after which a source that owes us something is dropped.
+    in_order: with partial holders, weigh only the first missing groups, so that few files of a folder are open at once.
     """
 
     def __init__(
@@ -71,11 +73,13 @@ class Scheduler:
         held: Iterable[tuple[int, int]] = (),
         group_bytes: int = 1 << 20,
         drop_after_s: float = 30.0,
+        in_order: bool = False,
     ) -> None:
         self.groups = groups
         self._rng = rng
         self._group_bytes = group_bytes
         self._drop_after_s = drop_after_s
+        self._in_order = in_order
         self._state = bytearray(groups)
         for start, stop in held:
             self._state[start:stop] = bytes((_HELD,)) * (stop - start)
@@ -174,15 +178,15 @@ class Scheduler:
 
     # -- time ----------------------------------------------------------------------------------------------------
 
-    def next_timer(self) -> float:
-        """When to call `handle_timer`; infinity for never."""
-        times = [math.inf]
+    def next_timer(self) -> float | None:
+        """When to call `handle_timer`; `None` for never."""
+        times = []
         for source in self._sources.values():
             if source.outstanding:
                 times.append(source.last_bytes_at + (self._drop_after_s if source.is_stalled else source.stall_s))
             elif source.blocked_until > -math.inf:
                 times.append(source.blocked_until)
-        return min(times)
+        return min(times, default=None)
 
     def handle_timer(self, now: float) -> None:
         for source in list(self._sources.values()):
@@ -217,7 +221,7 @@ class Scheduler:
         if self.is_done:
             return
         for source in sorted(self._sources.values(), key=lambda s: -s.rate):
-            while source.room(now) > 0:
+            while source.room(now) > 0 and self._outstanding < MAX_OUTSTANDING:
                 group = self._choose(source)
                 if group is None:
                     group = self._choose_again(source)
@@ -248,9 +252,9 @@ class Scheduler:
         ranges = [(max(a, self._cursor), b) for a, b in ranges if b > self._cursor]
         if not ranges:
             return []
-        turn = self._rng.randrange(0, len(ranges))
+        turn = 0 if self._in_order else self._rng.randrange(0, len(ranges))
         start, stop = ranges[turn]
-        at = self._rng.randrange(start, stop)
+        at = start if self._in_order else self._rng.randrange(start, stop)
         found: list[int] = []
         for low, high in [(at, stop), *ranges[turn + 1 :], *ranges[:turn], (start, at)]:
             group = self._state.find(_MISSING, low, high)
@@ -261,6 +265,10 @@ class Scheduler:
             if len(found) >= CANDIDATES:
                 break
         return found
+
+    @property
+    def _outstanding(self) -> int:
+        return sum(len(s.outstanding) for s in self._sources.values())
 
     def _holders(self, group: int) -> int:
         return sum(s.has(group) for s in self._sources.values())

@@ -21,6 +21,7 @@ from peerkit.event import ContentShared, ContentUnshared
 
 from .content_id import ContentId, ContentKind
 from .disk_file import storage_error
+from .hashing import RunBlocking
 from .holding import Holding, mark_of
 from .holdings import Holdings
 from .index import MIGRATIONS, Index, Item, Origin, State
@@ -69,6 +70,10 @@ class Store:
         """Close every file.  Idempotent."""
         if hasattr(self, "holdings"):
             self.holdings.close()
+
+    @property
+    def run_blocking(self) -> RunBlocking:
+        return self._ctx.run_blocking
 
     def wall(self) -> float:
         return self._ctx.clock.wall()
@@ -165,8 +170,13 @@ class Store:
                 self._listing[item.content] = _info(item)
                 self._ctx.emit(ContentShared(str(item.content), item.name, item.total, item.type, item.listed))
 
-    async def open_partial(self, content: ContentId, kind: ContentKind, size: int, top: bytes) -> PartialFile:
-        """Open or begin a download's file, with what is left of it from before checked, and serve it.
+    async def open_partial(
+        self, content: ContentId, kind: ContentKind, size: int, top: bytes, check: bool = True
+    ) -> PartialFile:
+        """Open or begin a download's file and serve what it has.
+
+        Args:
+            check: read and verify what is left of an earlier attempt; `False` when this run did it already.
 
         Raises:
             StorageError.
@@ -175,7 +185,7 @@ class Store:
             lambda: PartialFile(self.layout.partial, self.layout.outboard(content), content, kind, size, top)
         )
         try:
-            claimed = [group for group in range(partial.groups) if partial.has_group(group)]
+            claimed = [group for group in range(partial.groups if check else 0) if partial.has_group(group)]
             for at in range(0, len(claimed), GROUP_LEAVES):
                 some = claimed[at : at + GROUP_LEAVES]
                 for group in await self._ctx.run_blocking(lambda s=some: _wrong_groups(partial, s)):  # type: ignore[misc]
@@ -186,6 +196,14 @@ class Store:
         if partial.groups > 1:
             self.holdings.register(partial)
         return partial
+
+    def close_partial(self, partial: PartialFile) -> None:
+        """No more is written to it.  Idempotent."""
+        partial.close_journal()
+        if partial.groups > 1:
+            self.holdings.unregister(partial.content)
+        else:
+            partial.close()
 
     # -- going ---------------------------------------------------------------------------------------------------
 
@@ -214,6 +232,14 @@ class Store:
     def _unlist(self, item: Item) -> None:
         if self._listing.pop(item.content, None) is not None:
             self._ctx.emit(ContentUnshared(str(item.content), item.name))
+
+    async def pin(self, content: ContentId, pinned: bool) -> Item:
+        """Keep content whatever the collector does, or no longer.  Raises `NotFound`."""
+        item = await self.index.get(content)
+        if item is None:
+            raise NotFound(f"{content} is not shared or kept here")
+        await self.index.put([replace(item, pinned=pinned)])
+        return item
 
     async def note_changed(self, content: ContentId, reason: str) -> None:
         """The file behind `content` is not what it was: serve it no longer, until `verify` finds it whole again."""
