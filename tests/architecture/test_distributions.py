@@ -97,6 +97,12 @@ def test_plugin_is_named_alike_everywhere() -> None:
         assert project["entry-points"]["peerkit"] == {name: f"peerkit_{name}.plugin:plugin"}
 
 
+def test_mypy_knows_every_source_folder() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["mypy"]
+    folders = ["kernel/src", *(f"plugins/{name}/src" for name in PLUGINS)]
+    assert settings["mypy_path"] == [f"$MYPY_CONFIG_FILE_DIR/{folder}" for folder in folders]
+
+
 def test_every_library_is_declared_where_it_is_imported() -> None:
     providers = packages_distributions()
     faults = []
