@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from peerkit._control.registry import OperationRegistry
+from peerkit._control.kernel_views import CATALOGUE
+from peerkit._control.registry import OperationInfo, OperationRegistry
 from peerkit.errors import NotFound, TrustDenied
 from peerkit.operation import Arg, Call, Column, LocalPathType, Model, Nothing, Operation, View
 
@@ -71,10 +72,13 @@ async def echo(request: EchoRequest, _call: Call) -> BaseModel:
 
 async def count(request: CountRequest, call: Call) -> Sequence[BaseModel]:
     numbers = [Number(number=n) for n in range(request.up_to)]
+    loop = asyncio.get_running_loop()
     for number in numbers:
         call.progress(number.number + 1, request.up_to, "numbers", "counting")
         call.item(number)
-        await asyncio.sleep(request.pause_s)
+        gone = loop.create_future()
+        loop.call_later(request.pause_s, gone.set_result, None)
+        await gone
     return numbers
 
 
@@ -119,4 +123,9 @@ def registry(tasks: Tasks) -> OperationRegistry:
     made.add("test", Operation("fail.crash", Nothing, Text, crash))
     made.add("test", Operation("fail.huge", Nothing, Text, huge))
     made.add("test", Operation("wait", Nothing, Text, tasks.wait))
+
+    async def catalogue(_request: Nothing, _call: Call) -> Sequence[BaseModel]:
+        return made.catalogue()
+
+    made.add("kernel", Operation("operations", Nothing, OperationInfo, catalogue, many=True, view=CATALOGUE))
     return made

@@ -7,6 +7,11 @@ says which commands there are.  Only what starts a node (`up`, `demo`, a one-sho
 
 def main() -> int:
     """Run the command with the arguments of this process; returns the exit status."""
-    from .main import run
+    import os
+    import sys
 
+    from .main import run, tell_bug
+
+    if os.environ.get("PEERKIT_DEBUG") != "1":
+        sys.excepthook = tell_bug
     return run()

@@ -60,7 +60,7 @@ def _parameter(described: Entry) -> click.Parameter:
     option = name.replace("_", "-")
     names = [_PREFIX + name, f"--{option}"]
     if short := str(described.get("short") or ""):
-        names.append(short)
+        names.append("-" + short.lstrip("-"))
     text = str(described.get("help") or "")
     default = described.get("default")
     if kind == "flag":

@@ -21,8 +21,6 @@ INTERRUPTED = 130  # 128 + SIGINT, as shells do
 def run(words: list[str] | None = None) -> int:
     """Run one command line; returns its exit status."""
     words = sys.argv[1:] if words is None else words
-    if os.environ.get("PEERKIT_DEBUG") != "1":
-        sys.excepthook = _tell_bug
     output.use_safe_streams()
     options = Options(Access(*data_dir_from(words, dict(os.environ))), as_json="--json" in words)
     try:
@@ -46,7 +44,7 @@ def run(words: list[str] | None = None) -> int:
         options.access.close()
 
 
-def _tell_bug(kind: type[BaseException], error: BaseException, _traceback: TracebackType | None) -> None:
+def tell_bug(kind: type[BaseException], error: BaseException, _traceback: TracebackType | None) -> None:
     """What ends up here is our own mistake; the exit status is 1."""
     text = output.render.safe(f"{kind.__name__}: {error}")
     click.echo(f"peerkit: a bug in Peerkit: {text}; run again with PEERKIT_DEBUG=1 to see where", err=True)

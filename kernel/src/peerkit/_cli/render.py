@@ -16,6 +16,7 @@ from .._control.wire import Json
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 _GAP = "  "
 _MIN_COLUMN = 10  # cells; a column is not cut below this
+_LONG_WORD = 40  # characters; ids have 56
 _NUMBERS = ("bytes", "rate", "seconds")
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 SHORT_ID_CHARS = 10
@@ -128,30 +129,51 @@ def table(rows: Sequence[Json], columns: Sequence[ColumnView], cells: int | None
     """Aligned lines, the heading first; numbers to the right; columns that hold nothing are left out.
 
     Args:
-        cells: the terminal's width; wide columns are cut to fit.  `None`: nothing is cut.
+        cells: the terminal's width.  What does not fit is made to: `id` columns are shortened, whole ids and links
+            move to lines of their own below their row (they are there to be copied), wide columns are cut.  `None`:
+            one line a row, nothing is cut.
     """
     columns = [c for c in columns if any(_cell(row, c) not in ("", "–") for row in rows)] or list(columns)
     texts = [[_cell(row, column) for column in columns] for row in rows]
-    widths = [max([width(c.title), *(width(line[i]) for line in texts)]) for i, c in enumerate(columns)]
+    below: list[int] = []
+    if cells is not None and _total(columns, texts) > cells:
+        for i, column in enumerate(columns):
+            if column.format == "id":
+                texts = [[*line[:i], line[i][:SHORT_ID_CHARS], *line[i + 1 :]] for line in texts]
+        if _total(columns, texts) > cells:
+            below = [i for i, c in enumerate(columns) if _is_unbreakable([line[i] for line in texts], c)]
+    if len(below) == len(columns):
+        below = below[1:]
+    beside = [i for i in range(len(columns)) if i not in below]
+    heading = [columns[i].title.upper() for i in beside]
+    widths = [
+        max([width(title), *(width(line[i]) for line in texts)]) for title, i in zip(heading, beside, strict=True)
+    ]
     if cells is not None:
-        _shrink_ids(texts, columns, widths, cells)
         _shrink(widths, cells)
-    right = [c.format in _NUMBERS or _is_numeric(rows, c) for c in columns]
-    return [_line(line, widths, right) for line in ([c.title for c in columns], *texts)]
+    right = [columns[i].format in _NUMBERS or _is_numeric(rows, columns[i]) for i in beside]
+    lines = [_line(heading, widths, right)]
+    for text in texts:
+        lines.append(_line([text[i] for i in beside], widths, right))
+        lines += [_GAP + text[i] for i in below if text[i]]
+    return lines
+
+
+def _total(columns: Sequence[ColumnView], texts: Sequence[Sequence[str]]) -> int:
+    widths = [max([width(c.title), *(width(line[i]) for line in texts)]) for i, c in enumerate(columns)]
+    return sum(widths) + len(_GAP) * (len(widths) - 1)
+
+
+def _is_unbreakable(texts: Sequence[str], column: ColumnView) -> bool:
+    """Ids and links: long, of one word, useless when cut."""
+    return (
+        column.format == "text" and max(map(len, texts), default=0) >= _LONG_WORD and not any(" " in t for t in texts)
+    )
 
 
 def _is_numeric(rows: Sequence[Json], column: ColumnView) -> bool:
     values = [row.get(column.key) for row in rows if isinstance(row, dict)]
     return column.format == "text" and all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
-
-
-def _shrink_ids(texts: list[list[str]], columns: Sequence[ColumnView], widths: list[int], cells: int) -> None:
-    """Ids are shown whole where there is room, else by their first letters, as logs do."""
-    for i, column in enumerate(columns):
-        if column.format == "id" and sum(widths) + len(_GAP) * (len(widths) - 1) > cells:
-            for line in texts:
-                line[i] = line[i][:SHORT_ID_CHARS]
-            widths[i] = max([width(column.title), *(width(line[i]) for line in texts)])
 
 
 def _shrink(widths: list[int], cells: int) -> None:
@@ -182,7 +204,8 @@ def fields(answer: Json, columns: Sequence[ColumnView]) -> list[str]:
         if value in (None, "", []):
             continue
         texts = [plain(v) for v in value] if isinstance(value, list) else [plain(value, column.format)]
-        lines.append(column.title + " " * (label - width(column.title)) + _GAP + texts[0])
+        title = column.title[:1].upper() + column.title[1:]
+        lines.append(title + " " * (label - width(title)) + _GAP + texts[0])
         lines += [" " * label + _GAP + text for text in texts[1:]]
     return lines
 
