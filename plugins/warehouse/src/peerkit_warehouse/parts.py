@@ -118,7 +118,7 @@ class FilePart(_Shape):
 class ProbePart(_Shape):
     """Content that is fetched, verified and thrown away."""
 
-    def has_group(self, group: int) -> bool:  # noqa: ARG002
+    def has_group(self, group: int) -> bool:
         return False
 
     async def open(self) -> None:
@@ -130,7 +130,7 @@ class ProbePart(_Shape):
         if sum(map(len, pieces)) != self.group_bytes(group) or not check_leaves(pieces, leaf_hashes):
             raise RemoteProtocolError(f"the data of leaf {first} and after does not match its hashes")
 
-    def mark(self, group: int) -> None:  # noqa: ARG002
+    def mark(self, group: int) -> None:
         return
 
     async def settle(self) -> None:

@@ -142,7 +142,7 @@ class Info:
         Raises:
             RemoteProtocolError: kind, size and top are not those of `content`, or the ranges are impossible.
         """
-        if len(body) != head.length:
+        if len(body) != head.length or len(body) != _INFO.size + head.count * _PAIR.size:
             raise RemoteProtocolError("an INFO has a wrong length")
         kind, size, top = _INFO.unpack_from(body)
         if kind > max(ContentKind) or size > MAX_SIZE or content_id(ContentKind(kind), size, top) != content:
