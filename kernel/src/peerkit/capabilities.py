@@ -2,8 +2,8 @@
 knowing each other.
 
 A capability is a typed token.  `ctx.provide(TOKEN, obj)` and `ctx.require(TOKEN)` are checked by mypy on both sides.
-While a provider is down, calls raise `Unavailable`.  Only those that have a provider and a consumer are here; anyone may
-publish another in a package of interfaces.
+While a provider is down, calls raise `Unavailable`.  Only those that have a provider and a consumer are here; anyone
+may publish another in a package of interfaces.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ class Capability(Generic[T]):
 
     Attributes:
         name: `<who>.<what>/<version>`; a new version is a new capability.
-        many: several plugins may provide it at once (`require_all`); otherwise two providers are an error that names both.
+        many: several plugins may provide it at once (`require_all`); otherwise two providers are an error that names
+        both.
     """
 
     name: str
@@ -96,8 +97,8 @@ class ContentRouting(Protocol):
     """Finds who has content."""
 
     async def provide(self, key: bytes) -> int:
-        """Say that we provide `key` (32 bytes), again and again until `unprovide`, across restarts too.  Returns how many
-        peers keep our signed record now."""
+        """Say that we provide `key` (32 bytes), again and again until `unprovide`, across restarts too.  Returns how
+        many peers keep our signed record now."""
         ...
 
     async def unprovide(self, key: bytes) -> None: ...

@@ -208,8 +208,8 @@ def _all_classes() -> dict[str, type[PeerkitError]]:
 
 
 def to_wire(error: PeerkitError) -> dict[str, object]:
-    """What travels: `code`, `message`, `details`, and `base`, the nearest class of this module, for a receiver that does
-    not know a plugin's own class."""
+    """What travels: `code`, `message`, `details`, and `base`, the nearest class of this module, for a receiver that
+    does not know a plugin's own class."""
     base = next(cls.code for cls in type(error).__mro__ if cls.__module__ == __name__ and issubclass(cls, PeerkitError))
     return {"code": error.code, "message": error.message, "details": error.details(), "base": base}
 

@@ -1,7 +1,7 @@
 """What happened, told to whoever listens.  Typed, bounded; the most recent events are replayed to a late listener.
 
-A plugin defines its own: a frozen dataclass that derives from `Event`, named in the past tense.  Fields are JSON values,
-`PeerId` or `Address` (shown as text); `peerkit events --follow` shows every event by its class name.
+A plugin defines its own: a frozen dataclass that derives from `Event`, named in the past tense.  Fields are JSON
+values, `PeerId` or `Address` (shown as text); `peerkit events --follow` shows every event by its class name.
 """
 
 from dataclasses import dataclass, fields
@@ -92,7 +92,8 @@ class IdentityCollision(Event):
 
 @dataclass(frozen=True, slots=True)
 class ContentShared(Event):
-    """A file or folder is now offered.  Emitted by whichever plugin holds content; `listed` means: may be searchable."""
+    """A file or folder is now offered.  Emitted by whichever plugin holds content; `listed` means: may be
+    searchable."""
 
     content_id: str
     name: str

@@ -118,7 +118,8 @@ class Node:
         return self._pool.peers()
 
     async def connect(self, target: str | Address | PeerRecord | PeerId, timeout_s: float = 10.0) -> Peer:
-        """Make `target` (an address may be text) a member of the pool.  Raises as `peerkit.session.Pool.connect` does."""
+        """Make `target` (an address may be text) a member of the pool.  Raises as `peerkit.session.Pool.connect`
+        does."""
         return await self._pool.connect(Address.parse(target) if isinstance(target, str) else target, timeout_s)
 
     @classmethod

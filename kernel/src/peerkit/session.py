@@ -27,7 +27,7 @@ class Purpose(Enum):
 class Code:
     """Reset and close codes on the wire.  Applications use 0x100 and above."""
 
-    NONE = 0
+    NONE = 0  # somebody closed it on purpose
     INTERNAL = 1
     REFUSED = 2  # unknown protocol, or no such stream
     LIMIT = 3
@@ -38,6 +38,8 @@ class Code:
     DUPLICATE = 8  # another session between the same two won
     IDLE = 9
     CANCELLED = 10
+    LOST = 11  # never on the wire: the connection broke
+    FAILURE = 0x40  # of an answer; the reason is `code NUL sentence`
 
 
 class RemoteFailure(PeerkitError):
@@ -96,7 +98,8 @@ class Stream(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SessionStats:
-    """Counters of one session.  `rtt_s` is the smoothed round trip of the session's own pings (`nan` before the first)."""
+    """Counters of one session.  `rtt_s` is the smoothed round trip of the session's own pings (`nan` before the
+    first)."""
 
     bytes_sent: int
     bytes_received: int
@@ -228,5 +231,6 @@ class Pool(Protocol):
         ...
 
     async def broadcast(self, protocol: str, payload: Buffer) -> int:
-        """Send a message to every member that speaks `protocol`; returns how many.  Peers with full queues are skipped."""
+        """Send a message to every member that speaks `protocol`; returns how many.  Peers with full queues are
+        skipped."""
         ...

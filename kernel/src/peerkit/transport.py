@@ -122,8 +122,9 @@ class StreamTransport(Protocol):
 class FrameSource(Protocol):
     """The session, as a carrier sees it: where frames to send come from and where received ones go."""
 
-    def frames_to_send(self, max_bytes: int, now: float) -> list[Buffer]:
-        """Whole frames to put into the next record or packet, at most `max_bytes` together; empty when there is nothing.
+    def frames_to_send(self, max_bytes: int) -> list[Buffer]:
+        """Whole frames to put into the next record or packet, at most `max_bytes` together; empty when there is
+        nothing.
         A reliable frame must reach the other side at least once (in any order); the bytes stay valid until then."""
         ...
 
@@ -235,15 +236,15 @@ class Network(Protocol):
     async def listen_stream(
         self, host: str, port: int, scheme: str, accept: PipeAccept, tls: ServerTls | None = None
     ) -> Listener:
-        """Listen for ordered bytes on a numeric host.  A pipe over TLS is told to `accept` after its TLS handshake, with
-        the SHA-256 of the certificate as `binding`.  Raises `ConnectFailed`."""
+        """Listen for ordered bytes on a numeric host.  A pipe over TLS is told to `accept` after its TLS handshake,
+        with the SHA-256 of the certificate as `binding`.  Raises `ConnectFailed`."""
         ...
 
     async def connect_stream(
         self, address: Address, make_handler: Callable[[Pipe], PipeHandler], tls: object | None = None
     ) -> Pipe:
-        """Connect to a numeric host; over TLS when `tls`, an `ssl.SSLContext`, is given: the pipe's `binding` is then the
-        SHA-256 of the certificate (DER) that the server showed.  Raises `ConnectFailed`."""
+        """Connect to a numeric host; over TLS when `tls`, an `ssl.SSLContext`, is given: the pipe's `binding` is then
+        the SHA-256 of the certificate (DER) that the server showed.  Raises `ConnectFailed`."""
         ...
 
     async def open_datagrams(self, host: str, port: int) -> DatagramEndpoint:

@@ -104,7 +104,7 @@ class _TlsListener:
         self._tls = tls
         self._context = context
         self._silent: dict[socket.socket, asyncio.TimerHandle] = {}  # oldest first
-        self._starting: set[asyncio.Task[None]] = set()
+        self._starting: dict[asyncio.Task[None], AttachProtocol] = {}
         self._handshakes = 0
         self._is_open = True
         loop.add_reader(sock, self._accept_some)
@@ -122,8 +122,9 @@ class _TlsListener:
             self._sock.close()
             for sock in list(self._silent):
                 self._drop(sock)
-            for task in self._starting:
-                task.cancel()
+            for task, protocol in self._starting.items():
+                if protocol.pipe is None:  # a pipe that was told already lives on
+                    task.cancel()
 
     def _accept_some(self) -> None:
         for _ in range(BACKLOG):
@@ -160,13 +161,13 @@ class _TlsListener:
         self._silent.pop(sock).cancel()
         self._loop.remove_reader(sock)
         # a task, as asyncio has no other way to take over a socket; held here, ends by the handshake's deadline
-        task = self._loop.create_task(self._start(sock, is_tls), name="tls accept")
-        self._starting.add(task)
-        task.add_done_callback(self._starting.discard)
-
-    async def _start(self, sock: socket.socket, is_tls: bool) -> None:
         scheme = self._tls.scheme if is_tls else self._address.scheme
         protocol = AttachProtocol(scheme, self._accept, self._tls.binding if is_tls else b"")
+        task = self._loop.create_task(self._start(sock, protocol, is_tls), name="tls accept")
+        self._starting[task] = protocol
+        task.add_done_callback(self._starting.pop)
+
+    async def _start(self, sock: socket.socket, protocol: AttachProtocol, is_tls: bool) -> None:
         self._handshakes += is_tls
         try:
             if is_tls:

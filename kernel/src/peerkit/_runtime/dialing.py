@@ -1,8 +1,8 @@
 """From "that peer" to a session: which addresses, in which order, under which deadline.
 
-Addresses of one peer are tried side by side, each 250 ms after the one before (RFC 8305), or at once when it failed; the
-first session wins.  A record gives the peer's handshake key (one round trip); when that handshake fails, the key may
-have changed, and the address is tried once more without it.
+Addresses of one peer are tried side by side, each 250 ms after the one before (RFC 8305), or at once when it failed;
+the first session wins.  A record gives the peer's handshake key (one round trip); when that handshake fails, the key
+may have changed, and the address is tried once more without it.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from ..errors import DeadlineExceeded, LimitExceeded, PeerkitError, RemoteProtoc
 from ..protocol import ProtocolSpec, Request
 from ..session import Code
 from ..trust import Action, Question
-from .exchange import Incoming
+from .incoming import Incoming
 from .plugin_call import call_plugin, call_plugin_async
 from .session_context import SessionContext
 from .stream import RuntimeStream
@@ -26,7 +26,6 @@ from .stream import RuntimeStream
 if TYPE_CHECKING:
     from .session import RuntimeSession
 
-FAILURE = 0x40
 _TRUST_LIFE_S = 1.0  # a protocol that the gate allowed is not asked about again for so long (a question costs 4 µs)
 
 
@@ -118,7 +117,7 @@ class Dispatch:
         if not isinstance(answer, bytes | bytearray | memoryview):
             protocol = self._protocols[state.protocol]
             self._context.log.error("a handler must return bytes", protocol=protocol, returned=type(answer).__name__)
-            self._session.reset_stream(state, FAILURE, "internal\0the handler returned no bytes")
+            self._session.reset_stream(state, Code.FAILURE, "internal\0the handler returned no bytes")
             return
         self._session.mux_write(state, memoryview(answer).cast("B"), fin=True)
 
@@ -139,7 +138,7 @@ class Dispatch:
 
     def _fail(self, state: StreamState, error: PeerkitError) -> None:
         """Answer with an error: its code and sentence."""
-        self._session.reset_stream(state, FAILURE, f"{error.code}\0{error}")
+        self._session.reset_stream(state, Code.FAILURE, f"{error.code}\0{error}")
 
     # -- streams, tasks, datagrams -------------------------------------------------------------------------------
 
@@ -157,7 +156,7 @@ class Dispatch:
             if isinstance(exc, RemoteProtocolError):
                 self._context.counters.broken_rules += 1
             self._context.log.debug("a stream's handler ended", protocol=spec.id, error=str(exc))
-            self._session.reset_stream(stream._state, FAILURE, f"{exc.code}\0{exc}")
+            self._session.reset_stream(stream._state, Code.FAILURE, f"{exc.code}\0{exc}")
 
     def _enqueue(self, index: int, start: Callable[[], Coroutine[object, object, None]]) -> None:
         """Run as a task now, or when an earlier one of this peer and protocol has ended.  The queue is bounded by the

@@ -1,4 +1,4 @@
-"""Our own peer record: made from where we listen and what we speak, and made anew when that changes or half its life is over."""
+"""Our own peer record: from where we listen and what we speak; made anew when that changes or half its life is over."""
 
 from __future__ import annotations
 

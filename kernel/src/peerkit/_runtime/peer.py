@@ -14,7 +14,7 @@ from .session_context import SessionContext
 
 
 class RuntimePeer:
-    """`on_peer` of every agreed protocol runs from `start` to `stop`, once, also when a better session replaces the first."""
+    """`on_peer` of every agreed protocol runs once, from `start` to `stop`, also when a better session comes."""
 
     def __init__(self, context: SessionContext, session: RuntimeSession) -> None:
         self._context = context

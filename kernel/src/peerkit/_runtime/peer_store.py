@@ -1,4 +1,4 @@
-"""The address book on disk: `peers.db` in the data directory.  A saved table is one of the ways back into the network."""
+"""The address book on disk: `peers.db` in the data directory, one of the ways back into the network."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class PeerStore:
         return cls(await platform.open_database(data_dir / "peers.db", MIGRATIONS))
 
     async def load(self, book: AddressBook) -> int:
-        """Fill the book; returns the sequence number of our last record (0 when there was none).  Damaged rows are skipped."""
+        """Fill the book; returns the sequence number of our last record (0: none).  Damaged rows are skipped."""
 
         def read(cursor: DatabaseCursor) -> tuple[list[tuple[object, ...]], list[tuple[object, ...]]]:
             rows = cursor.execute("SELECT record, reached FROM peers ORDER BY reached DESC LIMIT 4096").fetchall()

@@ -7,6 +7,7 @@ live in `_pool/`; upkeep (liveness, idleness, filling slots) in `upkeep.py`.
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -29,6 +30,9 @@ from .peer import RuntimePeer
 from .session import RuntimeSession
 from .session_context import SessionContext, SessionOwner
 
+PARTED_S = 300.0  # a peer that somebody closed on purpose is not dialled by ourselves for so long
+MAX_PARTED = 1024
+DUPLICATE = "another session between the two won"
 DUPLICATE_WAIT_S = 2.0  # how long the loser of a simultaneous open waits for the winner to be confirmed here
 
 
@@ -45,6 +49,7 @@ class RuntimePool:
         self._dials: dict[tuple[str, Purpose], asyncio.Future[RuntimeSession]] = {}
         self._arrivals: dict[PeerId, list[asyncio.Future[None]]] = {}
         self._admission = Admission()
+        self._parted: OrderedDict[PeerId, float] = OrderedDict()
         self._closing = False
         self.context: SessionContext
         self._plan: DialPlan
@@ -74,6 +79,10 @@ class RuntimePool:
         if peer is None:
             peer = await self._await_winner(session)
         return peer
+
+    def is_parted(self, peer_id: PeerId | None) -> bool:
+        """Whether somebody closed the session with this peer on purpose a short while ago."""
+        return peer_id is not None and self._parted.get(peer_id, 0.0) > self.context.clock.now()
 
     async def broadcast(self, protocol: str, payload: Buffer) -> int:
         sent = 0
@@ -173,7 +182,7 @@ class RuntimePool:
         if not idle:
             return False
         oldest = min(idle, key=lambda s: s.last_used_at)
-        oldest.end_idle()
+        oldest.end(Code.IDLE, "idle")
         return True
 
     async def _await_winner(self, session: RuntimeSession) -> RuntimePeer:
@@ -225,14 +234,15 @@ class RuntimePool:
             return
         peer = self._members.get(session.peer_id)
         if peer is None:
+            self._parted.pop(session.peer_id, None)
             self._join(session)
             return
         older = peer.runtime_session
         if newer_wins(self.context.peer_id, session.peer_id, older.is_dialer, session.is_dialer):
             peer.replace(session)
-            older.end_duplicate()
+            older.end(Code.DUPLICATE, DUPLICATE)
         else:
-            session.end_duplicate()
+            session.end(Code.DUPLICATE, DUPLICATE)
 
     def _join(self, session: RuntimeSession) -> None:
         peer = self._members[session.peer_id] = RuntimePeer(self.context, session)
@@ -257,6 +267,10 @@ class RuntimePool:
         if peer is not None and peer.runtime_session is session:
             del self._members[session.peer_id]
             peer.stop()
+            if session.close_code == Code.NONE:
+                self._parted[session.peer_id] = self.context.clock.now() + PARTED_S
+                if len(self._parted) > MAX_PARTED:
+                    self._parted.popitem(last=False)
             self._events.emit(PeerDisconnected(session.peer_id, reason, by_peer))
 
     def known_record(self, peer_id: PeerId) -> PeerRecord | None:

@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING
 from .._session import frames
 from .._session.frames import Kind
 from .._session.hello import Agreed
-from .._session.mux import Mux, What, closed_error
+from .._session.mux import Mux, What
 from .._session.record_layer import MAX_PLAINTEXT
 from .._session.stream_state import StreamState
 from ..address import Address
 from ..errors import (
-    DeadlineExceeded,
     EndpointClosed,
     LimitExceeded,
     LocalProtocolError,
@@ -28,19 +27,17 @@ from ..errors import (
 from ..identity import PeerId, hkdf
 from ..record import PeerRecord
 from ..security import HandshakeResult
-from ..session import Code, RemoteFailure, Session, SessionStats
+from ..session import Code, Session, SessionStats
 from ..transport import Buffer, FrameSource
 from .dispatch import Dispatch
-from .exchange import Waiting
+from .requests import Requests, Waiting
 from .session_context import SessionContext
 from .stream import RuntimeStream
 
 if TYPE_CHECKING:
     from .stream_carrier import StreamCarrier
 
-MAX_ANSWER_BYTES = 16 * 1024 * 1024
 MAX_DATAGRAM_BYTES = 65_000
-FAILURE = 0x40  # reset code of an answer that failed; the reason is "code\0sentence"
 
 
 class RuntimeSession:
@@ -66,9 +63,7 @@ class RuntimeSession:
         self._agreed = agreed
         self._index = {id: i for i, id in enumerate(agreed.protocols)}
         self._dispatch = Dispatch(self, context, agreed.protocols)
-        self._waiting: set[Waiting] = set()
-        self._timer: asyncio.TimerHandle | None = None
-        self._timer_at = math.inf
+        self._requests = Requests(self, context)
         self._writers: list[RuntimeStream] = []
         self._stream_waiters: list[asyncio.Future[None]] = []
         self._drainers: list[asyncio.Future[None]] = []
@@ -107,10 +102,6 @@ class RuntimeSession:
     @property
     def protocols(self) -> Mapping[str, str]:
         return self._agreed.agreement.protocols
-
-    @property
-    def refused_protocols(self) -> tuple[str, ...]:
-        return self._agreed.agreement.refused
 
     @property
     def clock_ahead_s(self) -> float:
@@ -152,20 +143,17 @@ class RuntimeSession:
 
     async def request(self, protocol: str, payload: Buffer, timeout_s: float = 30.0) -> bytes:
         index = self._protocol_index(protocol)
-        now = self._context.clock.now()
         if not self._mux.can_open:
             await self._wait_for_stream(timeout_s)
         state = self._mux.open(Kind.REQUEST, index)
-        waiting = Waiting(state, MAX_ANSWER_BYTES, self.loop.create_future(), protocol, now + timeout_s, timeout_s)
-        self._waiting.add(waiting)
-        self._arm_timer(waiting.deadline)
-        self.last_used_at = now
+        self.last_used_at = self._context.clock.now()
+        waiting = self._requests.add(state, protocol, self.last_used_at + timeout_s, timeout_s)
         self._mux.write(state, memoryview(payload).cast("B"), fin=True)
         self._carrier.wake()
         try:
             return await waiting.future
         finally:
-            self._waiting.discard(waiting)
+            self._requests.discard(waiting)
             if not state.receive_done:
                 self.reset_stream(state, Code.CANCELLED)
 
@@ -196,7 +184,7 @@ class RuntimeSession:
         return fitted
 
     async def close(self, code: int = Code.NONE, reason: str = "") -> None:
-        self._end(code, reason)
+        self.end(code, reason)
 
     async def drain(self) -> None:
         while self.is_open and self.wants_to_send:
@@ -227,26 +215,6 @@ class RuntimeSession:
             raise LimitExceeded(f"{self.peer_id.short} allows no further stream now") from None
         if not self.is_open:
             raise EndpointClosed(f"the session with {self.peer_id.short}", self._closed.result())
-
-    # -- deadlines of requests -----------------------------------------------------------------------------------
-
-    def _arm_timer(self, deadline: float) -> None:
-        if deadline < self._timer_at:
-            if self._timer is not None:
-                self._timer.cancel()
-            self._timer_at = deadline
-            self._timer = self.loop.call_at(deadline, self._expire_requests)
-
-    def _expire_requests(self) -> None:
-        self._timer, self._timer_at = None, math.inf
-        now = self._context.clock.now()
-        for waiting in [w for w in self._waiting if w.deadline <= now]:
-            self._waiting.discard(waiting)
-            if not waiting.future.done():
-                waiting.future.set_exception(DeadlineExceeded(f"a request for {waiting.protocol}", waiting.timeout_s))
-            self.reset_stream(waiting.state, Code.TIMEOUT)
-        if self._waiting:
-            self._arm_timer(min(w.deadline for w in self._waiting))
 
     # -- for streams and dispatch --------------------------------------------------------------------------------
 
@@ -287,18 +255,8 @@ class RuntimeSession:
         self._mux.send_record(self._context.owner.own_record())
         self.ping()
 
-    def refuse(self, reason: str) -> None:
-        """The node has no place for this session."""
-        self._end(Code.LIMIT, reason)
-
-    def end_duplicate(self) -> None:
-        """Another session with this peer won."""
-        self._end(Code.DUPLICATE, "another session between the two won")
-
-    def end_idle(self) -> None:
-        self._end(Code.IDLE, "idle")
-
-    def _end(self, code: int, reason: str) -> None:
+    def end(self, code: int, reason: str) -> None:
+        """Tell the peer and close.  Idempotent."""
         if self.is_open:
             self._mux.close(code, reason)
             self._finish(reason, False, code)
@@ -307,7 +265,7 @@ class RuntimeSession:
     def wants_to_send(self) -> bool:
         return self._mux.wants_to_send
 
-    def frames_to_send(self, max_bytes: int, now: float) -> list[Buffer]:
+    def frames_to_send(self, max_bytes: int) -> list[Buffer]:
         out = self._mux.frames_to_send(max_bytes)
         if self._writers:
             for stream in [s for s in self._writers if s.write_done]:
@@ -341,31 +299,12 @@ class RuntimeSession:
             if state.reset_code is not None:
                 answer.wake_writer()
         elif isinstance(answer, Waiting):
-            self._on_answer(answer)
+            self._requests.answered(answer)
         else:
             self._dispatch.readable(state)
 
-    def _on_answer(self, waiting: Waiting) -> None:
-        state, future = waiting.state, waiting.future
-        if state.reset_code is not None:
-            if not future.done():
-                future.set_exception(_failure(waiting))
-            return
-        try:
-            n = waiting.take()
-        except LimitExceeded as exc:
-            if not future.done():
-                future.set_exception(exc)
-            self.reset_stream(state, Code.LIMIT)
-            return
-        self.give_back(state, n)
-        if state.at_end and not future.done():
-            future.set_result(waiting.body)
-
     def _on_event(self, what: What, subject: object, now: float) -> None:
         match what:
-            case What.WRITABLE:
-                pass  # the carrier pulls again after this batch
             case What.STOPPED:
                 assert isinstance(subject, StreamState)
                 if isinstance(subject.answer, RuntimeStream):
@@ -419,7 +358,7 @@ class RuntimeSession:
         return frames.close(code, str(error))
 
     def carrier_lost(self, reason: str, by_peer: bool) -> None:
-        self._finish(reason, by_peer, Code.NONE)
+        self._finish(reason, by_peer, Code.LOST)
 
     def _finish(self, reason: str, by_peer: bool, code: int) -> None:
         """End everything that waits on this session, once."""
@@ -428,12 +367,7 @@ class RuntimeSession:
         self.close_code = code
         self._carrier.close(flush=not by_peer)
         self._closed.set_result(reason)
-        if self._timer is not None:
-            self._timer.cancel()
-        error = EndpointClosed(f"the session with {self.peer_id.short}", reason, code, by_peer)
-        for waiting in self._waiting:
-            if not waiting.future.done():
-                waiting.future.set_exception(error)
+        self._requests.end(EndpointClosed(f"the session with {self.peer_id.short}", reason, code, by_peer))
         self._dispatch.end()
         for state in self._mux.end(reason, code):
             if isinstance(state.answer, RuntimeStream):
@@ -448,14 +382,6 @@ def _wake_all(waiters: list[asyncio.Future[None]]) -> None:
         if not waiter.done():
             waiter.set_result(None)
     waiters.clear()
-
-
-def _failure(waiting: Waiting) -> PeerkitError:
-    state = waiting.state
-    if state.reset_code == FAILURE:
-        code, _, sentence = state.reset_reason.partition("\0")
-        return RemoteFailure(waiting.protocol, code[:32], sentence)
-    return closed_error(state)
 
 
 assert MAX_DATAGRAM_BYTES < MAX_PLAINTEXT

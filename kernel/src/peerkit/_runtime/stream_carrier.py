@@ -31,6 +31,7 @@ from ..transport import Pipe
 from ..trust import Action, Question
 from .session import RuntimeSession
 from .session_context import SessionContext
+from .throttle import Throttle
 
 _LINGER_S = 2.0  # a peer that reads nothing cannot hold a closed session open longer
 _SMALL = 16_384  # below this, header and body are joined to spare a system call's vector
@@ -76,8 +77,7 @@ class StreamCarrier:
         self._sealer: Sealer | None = None
         self._opener: Opener | None = None
         self._session: RuntimeSession | None = None
-        self._throttle: asyncio.TimerHandle | None = None
-        self._read_throttle: asyncio.TimerHandle | None = None
+        self._throttle = Throttle(context, pipe, self._flush)
         now_wall = context.clock.wall()
         key = (purpose.name, int(now_wall))
         payload = context.hello_cache.get(key)
@@ -106,7 +106,7 @@ class StreamCarrier:
 
     # -- the pipe's side -----------------------------------------------------------------------------------------
 
-    def get_buffer(self, size_hint: int) -> memoryview:  # noqa: ARG002
+    def get_buffer(self, size_hint: int) -> memoryview:
         scratch = self._context.scratch
         if self._left:
             n = len(self._left)
@@ -136,8 +136,7 @@ class StreamCarrier:
             self._context.grow_scratch()
         if self._state is _State.OPEN and self._session is not None:
             self._flush()
-        if self._context.download is not None:
-            self._limit_download(nbytes)
+        self._throttle.received(nbytes)
 
     def pause_writing(self) -> None:
         self._paused = True
@@ -228,7 +227,7 @@ class StreamCarrier:
             self._end_handshaking()
             refusal = self._context.owner.session_accepted(self._session)
             if refusal:
-                self._session.refuse(refusal)
+                self._session.end(Code.LIMIT, refusal)
             else:
                 self._session.begin()
         self._flush()
@@ -307,13 +306,11 @@ class StreamCarrier:
             self._flush()
 
     def _flush(self) -> None:
-        if self._paused or self._throttle is not None or self._sealer is None or self._session is None:
+        if self._sealer is None or self._session is None:
             return
         sealer, session = self._sealer, self._session
-        now = self._context.clock.now()
-        upload = self._context.upload
-        while session.wants_to_send and not self._paused:
-            frames = session.frames_to_send(sealer.max_plaintext, now)
+        while session.wants_to_send and not (self._paused or self._throttle.holds_sending):
+            frames = session.frames_to_send(sealer.max_plaintext)
             if not frames:
                 break  # everything waits for the peer's credit
             header, sealed = sealer.seal(frames[0] if len(frames) == 1 else b"".join(frames))
@@ -321,28 +318,9 @@ class StreamCarrier:
                 self._pipe.write([header + sealed])
             else:
                 self._pipe.write([header, sealed])
-            if upload is not None and (wait_s := upload.take(len(sealed), now)) > 0:
-                self._throttle = self._context.loop.call_later(wait_s, self._resume_upload)
-                return
+            self._throttle.sent(len(sealed))
         if self._close_when_flushed and not session.wants_to_send:
             self._shut()
-
-    def _resume_upload(self) -> None:
-        self._throttle = None
-        self._flush()
-
-    def _limit_download(self, nbytes: int) -> None:
-        bucket = self._context.download
-        if bucket is None or self._read_throttle is not None or self._state is _State.CLOSED:
-            return
-        wait_s = bucket.take(nbytes, self._context.clock.now())
-        if wait_s > 0:
-            self._pipe.pause_reading()
-            self._read_throttle = self._context.loop.call_later(wait_s, self._resume_download)
-
-    def _resume_download(self) -> None:
-        self._read_throttle = None
-        self._pipe.resume_reading()
 
     def pause_receiving(self) -> None:
         self._pipe.pause_reading()
@@ -373,9 +351,8 @@ class StreamCarrier:
         self._end_handshaking()
 
     def _cancel_timers(self) -> None:
-        for timer in (self._deadline, self._throttle, self._read_throttle):
-            if timer is not None:
-                timer.cancel()
+        self._deadline.cancel()
+        self._throttle.cancel()
 
     def _fail(self, error: PeerkitError, lost: bool = False) -> None:
         """The connection cannot go on: tell whoever waits, say why to the peer if it is proven, close."""

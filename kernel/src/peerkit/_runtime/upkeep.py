@@ -42,7 +42,12 @@ class UpkeepSettings:
 
 
 class Upkeep:
-    """Runs as one task of the node."""
+    """Runs as one task of the node.
+
+    Args:
+        bootstrap: dialled while there is no member.
+        discoveries: asked while outbound slots are free.
+    """
 
     def __init__(
         self,
@@ -108,6 +113,7 @@ class Upkeep:
         """Nobody is connected: bootstrap addresses first, then the peers that were reached last."""
         pool = self._pool
         candidates: list[Address | PeerRecord] = [*self._bootstrap, *pool.book.recent(8)]
+        candidates = [c for c in candidates if not pool.is_parted(c.peer_id)]
         reached = await self._connect_all(candidates)
         now = pool.context.clock.now()
         if candidates and not reached:
@@ -131,7 +137,7 @@ class Upkeep:
             except (PeerkitError, TimeoutError) as exc:
                 pool.context.log.info("discovery failed", discovery=discovery.name, reason=str(exc))
                 continue
-            candidates += [c for c in found if c.peer_id not in known][:wanted]
+            candidates += [c for c in found if c.peer_id not in known and not pool.is_parted(c.peer_id)]
         reached = await self._connect_all(candidates[:wanted])
         self._ask_wait_s = self._settings.turn_s if reached else min(60.0, self._ask_wait_s * 2)
         self._ask_until = pool.context.clock.now() + self._ask_wait_s

@@ -1,14 +1,14 @@
 """The frames of a session: what stands inside a sealed record or packet.
 
-One byte of type, then a fixed header, then the body.  Types below 0x40 have the layouts of this file; types from 0x40 on
-carry a length, so that a receiver skips (and counts) those it does not know.  All integers are big-endian.
+One byte of type, then a fixed header, then the body.  Types below 0x40 have the layouts of this file; types from 0x40
+on carry a length, so that a receiver skips (and counts) those it does not know.  All integers are big-endian.
 
     STREAM       0x08|FIN   stream(4) offset(8) length(4) data
     STREAM_OPEN  0x0C|FIN   kind(1) protocol(2) stream(4) length(4) data          offset is 0
     MAX_STREAM   0x10       stream(4) offset(8)            bytes that may be sent on the stream in all
     MAX_SESSION  0x11       offset(8)                      bytes that may be sent on all streams in all
     MAX_STREAMS  0x12       count(4)                       streams that may be opened in all
-    RESET        0x13       stream(4) code(2) offset(8) length(2) reason          no more bytes come; offset = bytes sent
+    RESET        0x13       stream(4) code(2) offset(8) length(2) reason          no more come; offset = bytes sent
     STOP         0x14       stream(4) code(2)              send no more
     PING, PONG   0x15 0x16  nonce(8)
     DATAGRAM     0x17       protocol(2) length(2) data     the only frame that a carrier may lose

@@ -10,11 +10,28 @@ offsets per stream and for the session, counts of streams; credit is renewed whe
 
 import struct
 from enum import IntEnum
+from typing import assert_never
 
 from ..errors import EndpointClosed, LimitExceeded, LocalProtocolError, RemoteProtocolError
 from ..transport import Buffer
 from . import frames
+from .control_frames import (
+    Close,
+    Datagram,
+    MaxSession,
+    MaxStream,
+    MaxStreams,
+    Ping,
+    Pong,
+    Record,
+    Reset,
+    Stop,
+    Unknown,
+    cut,
+    read_control,
+)
 from .frames import Kind
+from .remote_streams import RemoteStreams
 from .send_queue import SendQueue
 from .stream_state import StreamState
 
@@ -27,13 +44,12 @@ class What(IntEnum):
 
     OPENED = 1  # a stream of the peer: StreamState
     READABLE = 2  # bytes, the end or a reset came: StreamState
-    WRITABLE = 3  # credit came for a stream that has bytes queued: StreamState
-    STOPPED = 4  # the peer wants no more of our bytes: StreamState
-    DATAGRAM = 5  # (protocol index, bytes)
-    PONG = 6  # the nonce
-    RECORD = 7  # the peer's signed record, unchecked: bytes
-    CLOSED = 8  # (code, reason): the peer ends the session
-    STREAMS = 9  # the peer allows more streams: None
+    STOPPED = 3  # the peer wants no more of our bytes: StreamState
+    DATAGRAM = 4  # (protocol index, bytes)
+    PONG = 5  # the nonce
+    RECORD = 6  # the peer's signed record, unchecked: bytes
+    CLOSED = 7  # (code, reason): the peer ends the session
+    STREAMS = 8  # the peer allows more streams: None
 
 
 Event = tuple[What, object]
@@ -74,10 +90,7 @@ class Mux:
         self._may_open = peer_max_streams  # cumulative
         self._opened_by_us = 0
         self._max_streams = max_streams
-        self._peer_may_open = max_streams  # cumulative
-        self._peer_parity = 0 if is_dialer else 1
-        self._peer_highest = -1  # ordinal of the highest stream that the peer opened
-        self._peer_skipped: set[int] = set()  # ordinals below it that have not come yet (unordered carriers)
+        self._remote = RemoteStreams(is_dialer, max_streams)
         self._growth_bytes = 0
 
     @property
@@ -189,43 +202,26 @@ class Mux:
                 if kind & 0xFE == frames.STREAM:
                     _, id, offset, length = frames.STREAM_HEADER.unpack_from(data, at)
                     at += frames.STREAM_HEADER.size
-                    self._on_stream(id, offset, self._slice(data, at, length), kind & frames.FIN, events)
+                    self._on_stream(id, offset, cut(data, at, length), kind & frames.FIN, events)
                     at += length
                 elif kind & 0xFE == frames.STREAM_OPEN:
                     _, what, protocol, id, length = frames.OPEN_HEADER.unpack_from(data, at)
                     at += frames.OPEN_HEADER.size
-                    self._on_open(id, what, protocol, self._slice(data, at, length), kind & frames.FIN, events)
+                    self._on_open(id, what, protocol, cut(data, at, length), kind & frames.FIN, events)
                     at += length
                 else:
-                    at = self._on_control(kind, data, at, events)
+                    at = self._on_control(data, at, events)
         except struct.error:
             raise RemoteProtocolError("a frame is cut short") from None
         return events
 
-    @staticmethod
-    def _slice(data: memoryview, at: int, length: int) -> memoryview:
-        piece = data[at : at + length]
-        if piece.nbytes != length:
-            raise RemoteProtocolError("a frame is cut short")
-        return piece
-
     def _on_open(self, id: int, what: int, protocol: int, data: memoryview, fin: int, events: list[Event]) -> None:
         if what > Kind.MESSAGE or protocol >= self.protocols:
             raise RemoteProtocolError("a stream was opened for a protocol that was not agreed")
-        ordinal = self._ordinal(id)
-        if ordinal >= self._peer_may_open:
-            raise RemoteProtocolError(f"the peer opened more than the {self._peer_may_open} streams it may")
-        if ordinal > self._peer_highest:
-            if ordinal - self._peer_highest > 1:
-                self._peer_skipped.update(range(self._peer_highest + 1, ordinal))
-            self._peer_highest = ordinal
-        elif ordinal in self._peer_skipped:
-            self._peer_skipped.discard(ordinal)
-        else:
-            state = self.streams.get(id)
-            if state is None or state.opened:
-                return  # a copy of an opening that we had
-        state = self.streams.get(id) or self._new_remote(id)
+        state = self.streams.get(id)
+        if not self._remote.opening(id):
+            return  # a copy of an opening that we had
+        state = state or self._new_remote(id)
         state.kind = Kind(what)
         state.protocol = protocol
         state.opened = True
@@ -242,17 +238,12 @@ class Mux:
         self.streams_opened += 1
         return state
 
-    def _ordinal(self, id: int) -> int:
-        if id == 0 or id % 2 != self._peer_parity:
-            raise RemoteProtocolError(f"stream {id} is not the peer's to open")
-        return (id - 1) // 2
-
     def _on_stream(self, id: int, offset: int, data: memoryview, fin: int, events: list[Event]) -> None:
         state = self.streams.get(id)
         if state is None:
-            state = self._early(id)
-            if state is None:
+            if not self._remote.expects(id):
                 return  # of a stream that has ended: late or repeated
+            state = self._new_remote(id)
         if state.reset_code is not None:
             return
         grown = state.receive(offset, data, bool(fin))
@@ -261,105 +252,66 @@ class Mux:
         if state.opened:
             events.append((What.READABLE, state))
 
-    def _early(self, id: int) -> StreamState | None:
-        """The state of a stream whose opening frame has not come yet, on a carrier without order."""
-        if id % 2 != self._peer_parity:
-            return None
-        ordinal = self._ordinal(id)
-        if ordinal >= self._peer_may_open:
-            raise RemoteProtocolError(f"the peer opened more than the {self._peer_may_open} streams it may")
-        if ordinal > self._peer_highest:
-            self._peer_skipped.update(range(self._peer_highest + 1, ordinal + 1))
-            self._peer_highest = ordinal
-        elif ordinal not in self._peer_skipped:
-            return None
-        return self._new_remote(id)
-
     def _check_total(self) -> None:
         if self._received_total > self._receive_total_credit:
             raise RemoteProtocolError("the peer sent more than the session's credit")
 
-    def _on_control(self, kind: int, data: memoryview, at: int, events: list[Event]) -> int:
+    def _on_control(self, data: memoryview, at: int, events: list[Event]) -> int:
         """One frame that carries no stream data; returns where the next begins."""
-        match kind:
-            case frames.MAX_STREAM:
-                _, id, offset = frames.MAX_STREAM_HEADER.unpack_from(data, at)
+        frame, at = read_control(data, at)
+        match frame:
+            case MaxStream(id, offset):
                 state = self.streams.get(id)
                 if state is not None and offset > state.send_credit:
                     state.send_credit = offset
                     self._queue.stream(state)
-                    events.append((What.WRITABLE, state))
-                return at + frames.MAX_STREAM_HEADER.size
-            case frames.MAX_SESSION:
-                _, offset = frames.MAX_SESSION_HEADER.unpack_from(data, at)
+            case MaxSession(offset):
                 if offset > self._queue.credit:
                     self._queue.credit = offset
                     for state in self.streams.values():
-                        if state.pending:
-                            self._queue.stream(state)
-                return at + frames.MAX_SESSION_HEADER.size
-            case frames.MAX_STREAMS:
-                _, count = frames.MAX_STREAMS_HEADER.unpack_from(data, at)
+                        self._queue.stream(state)
+            case MaxStreams(count):
                 if count > self._may_open:
                     self._may_open = count
                     events.append((What.STREAMS, None))
-                return at + frames.MAX_STREAMS_HEADER.size
-            case frames.RESET:
-                _, id, code, offset, length = frames.RESET_HEADER.unpack_from(data, at)
-                at += frames.RESET_HEADER.size
-                self._on_reset(id, code, offset, bytes(self._slice(data, at, length)), events)
-                return at + int(length)
-            case frames.STOP:
-                _, id, code = frames.STOP_HEADER.unpack_from(data, at)
-                state = self.streams.get(id)
-                if state is not None and state.stopped is None and not state.fin_sent:
-                    state.stopped = code
-                    state.pending.clear()
-                    state.queued_bytes = 0
-                    state.fin_queued = state.fin_sent = True
-                    self._queue.control(frames.reset(id, code, state.send_offset))
-                    events.append((What.STOPPED, state))
-                    if state.receive_done and not state.buffered:
-                        self._forget(state)
-                return at + frames.STOP_HEADER.size
-            case frames.PING:
-                _, nonce = frames.PING_HEADER.unpack_from(data, at)
+            case Reset(id, code, offset, reason):
+                self._on_reset(id, code, offset, reason, events)
+            case Stop(id, code):
+                self._on_stop(id, code, events)
+            case Ping(nonce):
                 self._queue.control(frames.PING_HEADER.pack(frames.PONG, nonce))
-                return at + frames.PING_HEADER.size
-            case frames.PONG:
-                events.append((What.PONG, frames.PING_HEADER.unpack_from(data, at)[1]))
-                return at + frames.PING_HEADER.size
-            case frames.DATAGRAM:
-                _, protocol, length = frames.DATAGRAM_HEADER.unpack_from(data, at)
-                at += frames.DATAGRAM_HEADER.size
-                body = bytes(self._slice(data, at, length))
+            case Pong(nonce):
+                events.append((What.PONG, nonce))
+            case Datagram(protocol, body):
                 if protocol < self.protocols:
                     events.append((What.DATAGRAM, (protocol, body)))
                 else:
                     self.unknown_frames += 1
-                return at + int(length)
-            case frames.CLOSE:
-                _, code, length = frames.CLOSE_HEADER.unpack_from(data, at)
-                at += frames.CLOSE_HEADER.size
-                reason = bytes(self._slice(data, at, min(length, frames.MAX_REASON_BYTES))).decode("utf-8", "replace")
+            case Close(code, reason):
                 events.append((What.CLOSED, (code, reason)))
                 return data.nbytes
+            case Record(signed):
+                events.append((What.RECORD, signed))
+            case Unknown():
+                self.unknown_frames += 1
             case _:
-                return self._on_extension(kind, data, at, events)
+                assert_never(frame)
+        return at
 
-    def _on_extension(self, kind: int, data: memoryview, at: int, events: list[Event]) -> int:
-        if kind < frames.EXTENSION:
-            raise RemoteProtocolError(f"frame type {kind:#04x} is not defined")
-        length: int = frames.EXTENSION_HEADER.unpack_from(data, at)[1]
-        at += frames.EXTENSION_HEADER.size
-        body_view = self._slice(data, at, length)
-        if kind == frames.RECORD:
-            events.append((What.RECORD, bytes(body_view)))
-        else:
-            self.unknown_frames += 1
-        return at + length
+    def _on_stop(self, id: int, code: int, events: list[Event]) -> None:
+        state = self.streams.get(id)
+        if state is None or state.stopped is not None or state.fin_sent:
+            return
+        state.stopped = code
+        state.pending.clear()
+        state.queued_bytes = 0
+        state.fin_queued = state.fin_sent = True
+        self._queue.control(frames.reset(id, code, state.send_offset))
+        events.append((What.STOPPED, state))
+        if state.receive_done and not state.buffered:
+            self._forget(state)
 
-    def _on_reset(self, id: int, code: int, offset: int, reason: bytes, events: list[Event]) -> None:
+    def _on_reset(self, id: int, code: int, offset: int, reason: str, events: list[Event]) -> None:
         state = self.streams.get(id)
         if state is None or state.receive_done:
             return
@@ -371,7 +323,7 @@ class Mux:
         self._received_total += grown
         self._check_total()
         state.reset_code = code
-        state.reset_reason = reason[: frames.MAX_REASON_BYTES].decode("utf-8", "replace")
+        state.reset_reason = reason
         self._give_back(state.buffered + grown)
         state.discard()
         if state.opened:
@@ -410,9 +362,9 @@ class Mux:
     def _forget(self, state: StreamState) -> None:
         if self.streams.pop(state.id, None) is None or state.is_ours:
             return
-        self._peer_may_open += 1
-        if self._peer_may_open % max(1, self._max_streams // 2) == 0:
-            self._queue.control(frames.MAX_STREAMS_HEADER.pack(frames.MAX_STREAMS, self._peer_may_open))
+        self._remote.allowed += 1
+        if self._remote.allowed % max(1, self._max_streams // 2) == 0:
+            self._queue.control(frames.MAX_STREAMS_HEADER.pack(frames.MAX_STREAMS, self._remote.allowed))
 
     def end(self, reason: str, code: int) -> list[StreamState]:
         """The connection is gone: every stream fails.  Returns them, to wake whoever waits."""
