@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from kernel.tests.control.nodes import serving_on_a_thread
-from peerkit._cli.folders import data_dir_from, default_data_dir
+from peerkit._cli.access import Access
+from peerkit._cli.folders import default_data_dir
 from peerkit._cli.main import run
 
 Capture = pytest.CaptureFixture[str]
@@ -102,12 +103,21 @@ def test_a_group_without_a_command_shows_its_commands(capsys: Capture) -> None:
 
 
 def test_the_data_directory_is_told_by_words_before_the_environment() -> None:
+    def data_dir_of(words: list[str], environ: dict[str, str]) -> tuple[str, bool]:
+        access = Access.from_words(words, environ)
+        return access.data_dir, access.data_dir_is_default
+
     environ = {"PEERKIT_DATA_DIR": "/env"}
-    assert data_dir_from(["status"], environ) == ("/env", False)
-    assert data_dir_from(["--data-dir", "/a", "status"], environ) == ("/a", False)
-    assert data_dir_from(["status", "--data-dir=/b"], environ) == ("/b", False)
-    assert data_dir_from(["search", "--", "--data-dir", "/c"], environ) == ("/env", False)
-    assert data_dir_from([], {}) == (default_data_dir(), True)
+    assert data_dir_of(["status"], environ) == ("/env", False)
+    assert data_dir_of(["--data-dir", "/a", "status"], environ) == ("/a", False)
+    assert data_dir_of(["status", "--data-dir=/b"], environ) == ("/b", False)
+    assert data_dir_of(["search", "--", "--data-dir", "/c"], environ) == ("/env", False)
+    assert data_dir_of([], {}) == (default_data_dir(), True)
+
+
+def test_settings_are_collected_wherever_they_stand() -> None:
+    access = Access.from_words(["--set", "a=1", "up", "--set=b=2", "--profile", "x.toml"], {})
+    assert (access.profile, access.sets) == ("x.toml", ("a=1", "b=2"))
 
 
 def test_a_relative_xdg_directory_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:

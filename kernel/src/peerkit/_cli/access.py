@@ -4,15 +4,18 @@ The catalogue comes from the running node; else from the cache; else the kernel 
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Self
 
-from .._control.place import read_place
 from .._control.wire import Json
 from ..client.conversation import OnItem, OnProgress
 from ..client.synchronous import SyncClient
-from ..errors import NodeNotRunning, UsageError
+from ..errors import NodeNotRunning, PeerkitError, UsageError
+from .folders import default_data_dir
+
+DATA_DIR_VARIABLE = "PEERKIT_DATA_DIR"
 
 Entry = dict[str, Json]
 """One operation of the catalogue, as `OperationInfo` in JSON."""
@@ -29,12 +32,39 @@ class Access:
         data_dir: absolute.
         data_dir_is_default: neither the words nor the environment named it, so a profile may.
         profile, sets: for a node that this command starts by itself.
+        build_error: why the catalogue holds the kernel's own operations only: the profile or a plugin is wrong.
     """
 
     data_dir: str
     data_dir_is_default: bool = False
     profile: str = ""
-    sets: Sequence[str] = field(default_factory=tuple)
+    sets: Sequence[str] = ()
+    build_error: PeerkitError | None = field(default=None, init=False)
+
+    @classmethod
+    def from_words(cls, words: Sequence[str], environ: Mapping[str, str]) -> Self:
+        """What a command line talks to, read before its commands are known, since they depend on it.
+
+        `--data-dir`, `--profile` and `--set` count wherever they stand before a `--`; of the first two the last one.
+        """
+        data_dir, profile, sets = environ.get(DATA_DIR_VARIABLE, ""), "", []
+        for place, word in enumerate(words):
+            if word == "--":
+                break
+            name, equals, value = word.partition("=")
+            if not equals and place + 1 < len(words):
+                value = words[place + 1]
+            match name:
+                case "--data-dir":
+                    data_dir = value
+                case "--profile":
+                    profile = value
+                case "--set":
+                    sets.append(value)
+                case _:
+                    pass
+        path = os.path.abspath(os.path.expanduser(data_dir or default_data_dir()))
+        return cls(path, not data_dir, profile, tuple(sets))
 
     @cached_property
     def client(self) -> SyncClient | None:
@@ -53,7 +83,13 @@ class Access:
         else:
             from .catalogue_cache import load_or_build
 
-            found = load_or_build(self)
+            try:
+                found = load_or_build(self)
+            except PeerkitError as exc:
+                from .short_node import kernel_catalogue
+
+                self.build_error = exc
+                found = kernel_catalogue()
         return [entry for entry in found if isinstance(entry, dict)] if isinstance(found, list) else []
 
     def run(
@@ -86,18 +122,6 @@ class Access:
             return run_once(self, name, args, on_progress, on_item)
         raise self._why_not
 
-    def is_running(self) -> bool:
-        """Whether a `control.json` is there; cheaper than connecting."""
-        try:
-            read_place(self.data_dir)
-        except NodeNotRunning:
-            return False
-        return True
-
     def close(self) -> None:
         if (client := self.__dict__.get("client")) is not None:
             client.close()
-
-    @property
-    def exists(self) -> bool:
-        return os.path.isdir(self.data_dir)

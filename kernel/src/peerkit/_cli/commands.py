@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import click
 
 from .._control.wire import Json, Progress
-from ..errors import PeerkitError
 from . import output
 from .access import OFFLINE, Access, Entry
 from .arguments import arguments_of, parameters_of
@@ -34,14 +33,6 @@ def common_options(starts_node: bool = False) -> list[click.Parameter]:
         if value:
             ctx.ensure_object(Options).as_json = True
 
-    def note_profile(ctx: click.Context, _param: click.Parameter, value: str | None) -> None:
-        if value:
-            ctx.ensure_object(Options).access.profile = value
-
-    def note_sets(ctx: click.Context, _param: click.Parameter, value: Sequence[str]) -> None:
-        if value:
-            ctx.ensure_object(Options).access.sets = tuple(value)
-
     options: list[click.Parameter] = [
         click.Option(
             ["as_json", "--json"],
@@ -50,7 +41,7 @@ def common_options(starts_node: bool = False) -> list[click.Parameter]:
             callback=note_json,
             help="JSON on standard output; an error is a line of JSON on standard error.",
         ),
-        # Read from the raw words before any command is known (`folders.data_dir_from`); here only for --help.
+        # This and those below are read by `Access.from_words`, before any command is known; here for --help.
         click.Option(
             ["--data-dir"], metavar="PATH", expose_value=False, help="The node's directory, else PEERKIT_DATA_DIR."
         ),
@@ -61,7 +52,6 @@ def common_options(starts_node: bool = False) -> list[click.Parameter]:
                 ["--profile"],
                 metavar="NAME",
                 expose_value=False,
-                callback=note_profile,
                 help="Preset or file of the node that starts.",
             ),
             click.Option(
@@ -69,7 +59,6 @@ def common_options(starts_node: bool = False) -> list[click.Parameter]:
                 metavar="KEY=VALUE",
                 multiple=True,
                 expose_value=False,
-                callback=note_sets,
                 help="A setting of the node that starts, node.listen=[] for one.",
             ),
         ]
@@ -86,7 +75,12 @@ class OperationsGroup(click.Group):
         return [*super().list_commands(ctx), *self._tree(ctx).commands]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        return super().get_command(ctx, cmd_name) or self._tree(ctx).commands.get(cmd_name)
+        """Raises what is wrong with the profile or a plugin, when that may be why there is no such command."""
+        command = super().get_command(ctx, cmd_name) or self._tree(ctx).commands.get(cmd_name)
+        error = ctx.ensure_object(Options).access.build_error
+        if command is None and error is not None:
+            raise error
+        return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """One section for each plugin that brings commands."""
@@ -94,18 +88,15 @@ class OperationsGroup(click.Group):
         sections: dict[str, list[tuple[str, str]]] = {"Commands": []}
         for name, command in self.commands.items():
             sections["Commands"].append((name, command.get_short_help_str(90)))
-        try:
-            entries = access.catalogue
-        except PeerkitError as exc:
-            entries = []
-            formatter.write_paragraph()
-            formatter.write_text(f"The operations of the node cannot be listed: {exc}")
-        for entry in entries:
+        for entry in access.catalogue:
             section = "Node" if entry["owner"] == "kernel" else str(entry["owner"]).replace("_", " ").capitalize()
             sections.setdefault(section, []).append((str(entry["name"]).replace(".", " "), str(entry["summary"])))
         for title, rows in sections.items():
             with formatter.section(title):
                 formatter.write_dl(rows)
+        if access.build_error is not None:
+            formatter.write_paragraph()
+            formatter.write_text(f"The plugins' commands are missing: {access.build_error}")
 
     def _tree(self, ctx: click.Context) -> click.Group:
         options = ctx.ensure_object(Options)

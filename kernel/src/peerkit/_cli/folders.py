@@ -3,8 +3,6 @@
 import os
 import sys
 
-DATA_DIR_VARIABLE = "PEERKIT_DATA_DIR"
-
 
 def default_data_dir() -> str:
     """XDG on Linux, `Application Support` on macOS, `LOCALAPPDATA` on Windows."""
@@ -22,23 +20,6 @@ def cache_dir() -> str:
     if sys.platform == "darwin":
         return os.path.expanduser("~/Library/Caches/peerkit")
     return os.path.join(_absolute("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "peerkit")
-
-
-def data_dir_from(words: list[str], environ: dict[str, str]) -> tuple[str, bool]:
-    """The data directory that a command line means, read before its commands are known: they come from the node there.
-
-    `--data-dir` wherever it stands (the last one counts), else `PEERKIT_DATA_DIR`, else the platform's default;
-    and whether it is that default.
-    """
-    found = environ.get(DATA_DIR_VARIABLE) or ""
-    for place, word in enumerate(words):
-        if word == "--":
-            break
-        if word.startswith("--data-dir="):
-            found = word.partition("=")[2]
-        elif word == "--data-dir" and place + 1 < len(words):
-            found = words[place + 1]
-    return os.path.abspath(os.path.expanduser(found or default_data_dir())), not found
 
 
 def _absolute(variable: str) -> str:

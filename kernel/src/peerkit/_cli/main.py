@@ -10,10 +10,9 @@ from types import TracebackType
 import click
 
 from ..errors import PeerkitError, UsageError
-from . import output
+from . import output, render
 from .access import Access
 from .commands import OperationsGroup, Options, common_options
-from .folders import data_dir_from
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells do
 
@@ -22,7 +21,7 @@ def run(words: list[str] | None = None) -> int:
     """Run one command line; returns its exit status."""
     words = sys.argv[1:] if words is None else words
     output.use_safe_streams()
-    options = Options(Access(*data_dir_from(words, dict(os.environ))), as_json="--json" in words)
+    options = Options(Access.from_words(words, os.environ), as_json="--json" in words)
     try:
         result = root().main(words, "peerkit", standalone_mode=False, obj=options)
         return result if isinstance(result, int) else 0
@@ -46,7 +45,7 @@ def run(words: list[str] | None = None) -> int:
 
 def tell_bug(kind: type[BaseException], error: BaseException, _traceback: TracebackType | None) -> None:
     """What ends up here is our own mistake; the exit status is 1."""
-    text = output.render.safe(f"{kind.__name__}: {error}")
+    text = render.safe(f"{kind.__name__}: {error}")
     click.echo(f"peerkit: a bug in Peerkit: {text}; run again with PEERKIT_DEBUG=1 to see where", err=True)
 
 

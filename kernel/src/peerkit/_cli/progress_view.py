@@ -48,7 +48,7 @@ class ProgressView:
     def _draw(self, progress: Progress) -> None:
         if self._bars is None:
             self._bars = _bars(self._stream)
-            self._bars.add_task("", total=None)
+            self._bars.add_task("", total=None, note="")
             self._bars.start()
         task = self._bars.tasks[0]
         note = describe(progress, time.monotonic() - self._began_at, with_text=False)

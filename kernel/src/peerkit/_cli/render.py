@@ -14,6 +14,7 @@ from .._control.wire import Json
 
 # C0 and C1 controls, line and paragraph separators, and the marks that reorder text (Trojan Source, CVE-2021-42574).
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+_ID = re.compile(r"\b[pc][a-z2-7]{55}\b")  # of a peer or content; `text_form`
 _GAP = "  "
 _MIN_COLUMN = 10  # cells; a column is not cut below this
 _LONG_WORD = 40  # characters; ids have 56
@@ -112,7 +113,8 @@ def plain(value: Json, kind: str = "text") -> str:
         return safe(value)
     if isinstance(value, list):
         return ", ".join(plain(item) for item in value)
-    return _GAP.join(f"{safe(key)}={plain(item)}" for key, item in value.items())
+    pairs = _GAP.join(f"{safe(key)}={plain(item)}" for key, item in value.items())
+    return _ID.sub(lambda match: match[0][:SHORT_ID_CHARS], pairs)
 
 
 def columns_of(rows: Sequence[Json]) -> list[ColumnView]:

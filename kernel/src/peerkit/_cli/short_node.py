@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import os
 import tempfile
 from collections.abc import Mapping
@@ -13,8 +14,11 @@ from pydantic import BaseModel
 from pydantic_core import to_json
 
 from .._config.profile import DEFAULT_PROFILE, Resolved, resolve
+from .._control.kernel_operations import OWNER, KernelOperations
+from .._control.registry import describe
 from .._control.wire import Json, Progress
 from .._io.identity_file import PASSPHRASE_FILE_VARIABLE, passphrase_from
+from .._runtime.logging_setup import LOGGER, configure
 from .._runtime.plugin_call import call_plugin_async
 from ..client.conversation import OnItem, OnProgress
 from ..errors import PeerkitError
@@ -54,8 +58,19 @@ def open_node(
         PeerkitError: its settings or the passphrase cannot be had; starting it raises as `Node.open` does.
     """
     resolved = resolve_profile(access, overrides)
+    if not control:
+        _quiet_logs()
     data_dir = data_dir or data_dir_of(access, resolved)
     return Node.open(config=resolved, data_dir=data_dir, passphrase=passphrase_of(resolved), control=control)
+
+
+def _quiet_logs() -> None:
+    """A command's errors are its own sentence; what the node behind it logs is for `PEERKIT_DEBUG=1`."""
+    if os.environ.get("PEERKIT_DEBUG") == "1":
+        configure("debug")
+    else:
+        logging.getLogger(LOGGER).addHandler(logging.NullHandler())
+        logging.getLogger(LOGGER).propagate = False
 
 
 def build_catalogue(access: "Access") -> Json:
@@ -68,6 +83,11 @@ def build_catalogue(access: "Access") -> Json:
 
     with tempfile.TemporaryDirectory(prefix="peerkit-") as folder:
         return asyncio.run(build(folder))
+
+
+def kernel_catalogue() -> Json:
+    """The operations that every node has, when those of the plugins cannot be had."""
+    return as_json([describe(OWNER, operation) for operation in KernelOperations.declared()])
 
 
 def run_once(

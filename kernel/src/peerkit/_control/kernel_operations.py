@@ -7,7 +7,7 @@ They see the node through `NodeView` alone.
 import asyncio
 import os
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from .. import __version__
 from ..address import Address
@@ -45,19 +45,29 @@ OWNER = "kernel"
 
 
 class KernelOperations:
-    """The handlers.  `register` adds them all to the node's registry."""
+    """The handlers, and their declarations."""
 
     def __init__(self, node: NodeView) -> None:
         self._node = node
 
+    @classmethod
+    def declared(cls) -> Sequence[Operation[Any]]:
+        """The operations to describe, not to call: there is no node behind their handlers."""
+        return cls(cast(NodeView, None)).all()
+
     def register(self) -> None:
+        """Add them all to the node's registry."""
+        for operation in self.all():
+            self._node.operations.add(OWNER, operation)
+
+    def all(self) -> Sequence[Operation[Any]]:
         peer_id = View(kind="lines", columns=(Column("peer_id", "Peer id"),))
         one_peer = View(kind="fields", columns=PEERS.columns)
         unreachable = (PeerUnreachable, ConnectFailed, DeadlineExceeded, TrustDenied, LimitExceeded)
         started = View(kind="none", done="{name} is started")
         every = View(kind="none", done="{name} runs every {interval_s}")
         stopped = View(kind="none", done="{name} is stopped")
-        operations: list[Operation[Any]] = [
+        return [
             Operation("id", Nothing, IdAnswer, self.id, summary="Show this node's peer id", view=peer_id),
             Operation("status", Nothing, StatusAnswer, self.status, summary="Show how the node is", view=STATUS),
             Operation("peers", Nothing, PeerAnswer, self.peers, many=True, summary="List the peers", view=PEERS),
@@ -84,8 +94,6 @@ class KernelOperations:
             Operation("operations", Nothing, OperationInfo, self.catalogue, many=True,
                       summary="List every operation of this node", view=CATALOGUE),
         ]  # fmt: skip
-        for operation in operations:
-            self._node.operations.add(OWNER, operation)
 
     async def id(self, _request: Nothing, _call: Call) -> IdAnswer:
         return IdAnswer(peer_id=str(self._node.peer_id))
@@ -157,7 +165,7 @@ class KernelOperations:
                 policy=decision.policy,
                 reason=decision.reason,
                 peer_id=str(decision.question.peer_id or ""),
-                address=str(decision.question.address or ""),
+                address=str(decision.question.address.without_peer()) if decision.question.address else "",
                 seconds_ago=round(now - decision.at, 3),
             )
             for decision in self._node.gate.decisions(request.limit)

@@ -6,7 +6,7 @@ PEERS = View(
     kind="table",
     columns=(
         Column("peer_id", "Peer", "id"),
-        Column("direction", "Dir"),
+        Column("direction", "Direction"),
         Column("transport", "Via"),
         Column("rtt_s", "RTT", "seconds"),
         Column("addresses", "Addresses", "list"),
