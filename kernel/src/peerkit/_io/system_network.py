@@ -14,7 +14,7 @@ from ..transport import DatagramEndpoint, Listener, Network, Pipe, PipeAccept, P
 from .daemon_thread import run_in_daemon_thread
 from .datagram import open_datagrams
 from .interface_addresses import interface_addresses
-from .socket_address import to_sockaddr
+from .socket_address import SockAddr, to_sockaddr
 from .system_error import reason
 from .system_listener import FIRST_BYTE_TIMEOUT_S, TLS_HANDSHAKE_TIMEOUT_S, listen
 from .system_stream import AttachProtocol
@@ -44,11 +44,9 @@ class SystemNetwork:
         family, sockaddr = to_sockaddr(address.host, address.port, name)
         protocol = AttachProtocol(address.scheme, make_handler)
         loop = asyncio.get_running_loop()
-        sock: socket.socket | None = None
         try:
-            sock = socket.socket(family, socket.SOCK_STREAM)
-            sock.setblocking(False)
-            await loop.sock_connect(sock, sockaddr)
+            sock = await _connected(loop, family, sockaddr)
+            # From here on the loop's transport owns the socket: closing it here would close another's with its number.
             if tls is None:
                 await loop.create_connection(lambda: protocol, sock=sock)
             else:
@@ -62,13 +60,12 @@ class SystemNetwork:
                     ssl_shutdown_timeout=FIRST_BYTE_TIMEOUT_S,
                 )
         except ssl.SSLError as exc:
-            _close(sock)
             raise ConnectFailed(name, f"the TLS handshake failed: {exc.reason or exc}") from exc
         except OSError as exc:
-            _close(sock)
             raise ConnectFailed(name, reason(exc)) from exc
-        except BaseException:
-            _close(sock)
+        except asyncio.CancelledError:
+            if protocol.pipe is not None:
+                protocol.pipe.abort()
             raise
         if protocol.pipe is None:
             raise ConnectFailed(name, "the other side closed the connection at once")
@@ -107,9 +104,17 @@ def _look_up(host: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in answers))[:MAX_ANSWERS]
 
 
-def _close(sock: socket.socket | None) -> None:
-    if sock is not None:
+async def _connected(
+    loop: asyncio.AbstractEventLoop, family: socket.AddressFamily, sockaddr: SockAddr
+) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setblocking(False)
+        await loop.sock_connect(sock, sockaddr)
+    except BaseException:
         sock.close()
+        raise
+    return sock
 
 
 if TYPE_CHECKING:
