@@ -10,7 +10,7 @@ import shutil
 import sysconfig
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import click
@@ -156,10 +156,8 @@ def _search(node: DemoNode, words: str, story: Story, must_find: str = "") -> li
         time.sleep(0.5)
     story.tell(f"{node.name} searches “{words}”: {len(hits)} hits in {took_s:.2f} s")
     for hit in hits[:3]:
-        publisher = str(hit["publisher"])[:10]
-        click.echo(
-            f"            {render.safe(str(hit['name'])):<38} {render.size(_number(hit['size_bytes'])):>9}  of {publisher}"
-        )
+        name, size = render.safe(str(hit["name"])), render.size(_number(hit["size_bytes"]))
+        click.echo(f"            {name:<38} {size:>9}  of {str(hit['publisher'])[:10]}")
     return hits
 
 
@@ -203,7 +201,8 @@ def _tell_how_to_talk(network: DemoNetwork) -> None:
 def _call(node: DemoNode, op: str, **args: object) -> list[dict[str, Json]]:
     """An operation whose answer is a list."""
     with node.client() as client:
-        answer = client.call(op, **args)
+        call: Callable[..., Json] = client.call
+        answer = call(op, **args)
     assert isinstance(answer, list)
     return [item for item in answer if isinstance(item, dict)]
 
