@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from itertools import accumulate
 from math import log
 
-from peerkit.identity import Identity
-from peerkit.record import Signed, network_id
 from peerkit_search.posting import Posting, make_posting
 from peerkit_search.terms import Analyzer
+
+from peerkit.identity import Identity
+from peerkit.record import Signed, network_id
 
 NETWORK = network_id("test")
 WALL = 1_700_000_000.0
@@ -64,7 +65,7 @@ class Document:
 
 def zipf_corpus(documents: int, vocabulary: int, publishers: int, rng: random.Random) -> list[Document]:
     """Names of 3 to 8 words drawn by Zipf's law (exponent 1), each document of one publisher."""
-    words = [f"{chr(97 + i % 23)}{i}x" for i in range(vocabulary)]
+    words = [_word(i) for i in range(vocabulary)]
     weights = list(accumulate(1 / (i + 1) for i in range(vocabulary)))
     return [
         Document(
@@ -74,6 +75,15 @@ def zipf_corpus(documents: int, vocabulary: int, publishers: int, rng: random.Ra
         )
         for _ in range(documents)
     ]
+
+
+def _word(number: int) -> str:
+    """A made-up word that no stemmer changes."""
+    syllables = ""
+    while number or not syllables:
+        number, digit = divmod(number, 60)
+        syllables += "bdfgjkmnprtv"[digit // 5] + "aeiou"[digit % 5]
+    return syllables + "x"
 
 
 class CentralIndex:

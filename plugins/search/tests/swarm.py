@@ -8,6 +8,12 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import cast
 
+from peerkit_search.adapter import SearchPlugin
+from peerkit_search.index_peers import PROTOCOL
+from peerkit_search.operations import SearchHit, SearchRequest
+from peerkit_search.placement import position
+from peerkit_search.plugin import plugin as spec
+from peerkit_search.settings import SearchSettings
 from pydantic import BaseModel
 
 from peerkit import text_form
@@ -16,16 +22,10 @@ from peerkit.capabilities import BLOB_STORE, CONTENT_ROUTING, DIALER, PEER_ROUTI
 from peerkit.errors import ConnectFailed, PeerkitError
 from peerkit.event import ContentShared, ContentUnshared
 from peerkit.identity import Identity, PeerId
-from peerkit.protocol import ProtocolSpec, Request
+from peerkit.protocol import Request
 from peerkit.record import PeerRecord
 from peerkit.session import RemoteFailure, Session
 from peerkit.testing import FakePluginContext, SimNetwork
-from peerkit_search.adapter import SearchPlugin
-from peerkit_search.index_peers import PROTOCOL
-from peerkit_search.operations import SearchHit, SearchRequest
-from peerkit_search.placement import position
-from peerkit_search.plugin import plugin as spec
-from peerkit_search.settings import SearchSettings
 
 REQUEST_S = 0.02
 
@@ -78,7 +78,7 @@ class Member:
         self.ctx.supply(BLOB_STORE, self.blobs)
         self.ctx.supply(CONTENT_ROUTING, _Providers(self))
         self.plugin = cast(SearchPlugin, spec.factory(self.ctx))
-        (self.protocol,) = cast(Sequence[ProtocolSpec], self.plugin.peerkit_register_protocols())
+        (self.protocol,) = self.plugin.peerkit_register_protocols()
         self.record = PeerRecord.make(
             identity, self.ctx.network_id, 1, platform.clock.wall(), (self.address,), protocols={PROTOCOL: "1.0.0"}
         )
@@ -90,7 +90,11 @@ class Member:
 
     def start(self) -> "asyncio.Task[None]":
         self.is_up = True
-        return asyncio.get_running_loop().create_task(self.plugin.run())
+        return asyncio.get_running_loop().create_task(self._run())
+
+    async def _run(self) -> None:
+        await self.plugin.start()
+        await self.plugin.run()
 
     async def stop(self) -> None:
         self.is_up = False
@@ -178,7 +182,7 @@ class _RequestSession:
         self._asker = asker
         self._asked = asked
 
-    async def request(self, protocol: str, payload: bytes, timeout_s: float = 30.0) -> bytes:  # noqa: ARG002
+    async def request(self, protocol: str, payload: bytes, timeout_s: float = 30.0) -> bytes:
         await asyncio.sleep(REQUEST_S)
         handler = self._asked.protocol.on_request
         assert handler is not None and protocol == self._asked.protocol.id

@@ -3,8 +3,6 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from peerkit.errors import RemoteProtocolError
 from peerkit_search import codec
 from peerkit_search.codec import (
     CountAnswer,
@@ -20,6 +18,8 @@ from peerkit_search.codec import (
 )
 from peerkit_search.wire.v1 import search_pb2 as pb
 
+from peerkit.errors import RemoteProtocolError
+
 A, B, C = b"aaaaaa", b"bbbbbb", b"cccccc"
 
 # Golden bytes: a change here is a change of the protocol.
@@ -27,7 +27,8 @@ REQUESTS = [
     (StoreRequest((StoreItem(b"post", 5, b"t" * 32),)), "0a2c0a2a0a04706f737410051a20" + "74" * 32),
     (
         QueryRequest(A, ((frozenset({A}),), (frozenset({B, C}), frozenset({B}))), 20, "video"),
-        "12330a066161616161611208" "0a06616161616161" "1216" "0a0c626262626262636363636363" "0a06626262626262" "1814" "2205766964656f",
+        "12330a06616161616161" "12080a06616161616161" "12160a0c626262626262636363636363" "0a06626262626262"
+        "18142205766964656f",
     ),
     (CountRequest((A, B)), "1a0e0a0c616161616161626262626262"),
 ]  # fmt: skip

@@ -5,9 +5,6 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from peerkit.errors import RemoteProtocolError
-from peerkit.record import Signed
 from peerkit_search import codec
 from peerkit_search.posting import (
     LIFE_S,
@@ -19,6 +16,9 @@ from peerkit_search.posting import (
     read_posting,
 )
 from peerkit_search.terms import MAX_TERMS, term_id
+
+from peerkit.errors import RemoteProtocolError
+from peerkit.record import Signed
 from plugins.search.tests.corpus import ENGLISH, NETWORK, WALL, identity, posting, signer
 
 

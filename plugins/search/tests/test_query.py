@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 
-from peerkit.identity import PeerId
-from peerkit.record import Signed
 from peerkit_search.codec import CountAnswer, CountRequest, Hit, QueryAnswer, QueryRequest
 from peerkit_search.posting import Posting
 from peerkit_search.query import MAX_BAD, SLOW_S, Ask, FindPeers, Finished, Found, Query, Withdrawn
 from peerkit_search.term_counts import TermCounts
 from peerkit_search.terms import term_id
+
+from peerkit.identity import PeerId
+from peerkit.record import Signed
 from plugins.search.tests.corpus import ENGLISH, NETWORK, WALL, identity, posting
 
 PEERS = [identity(1000 + i).peer_id for i in range(20)]
@@ -163,7 +164,7 @@ def test_a_slow_peer_does_not_hold_up_the_next() -> None:
 
 
 def test_dead_peers_are_passed_over() -> None:
-    machine, events = located("bunny", PEERS[:5])
+    machine, _ = located("bunny", PEERS[:5])
     for peer in PEERS[:4]:
         machine.failed(peer, 0.1)
     machine.receive(PEERS[4], answer(posting("bunny")), 0.2, WALL)

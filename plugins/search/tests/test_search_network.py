@@ -88,17 +88,17 @@ def test_a_newcomer_to_a_small_network_is_brought_all_postings() -> None:
     run(main())
 
 
-def test_a_thousand_files_are_published_in_few_requests_and_one_lookup() -> None:
+def test_many_files_are_published_in_few_requests_and_one_lookup() -> None:
     async def main() -> None:
-        swarm = Swarm(12)
-        for number in range(1000):
+        swarm = Swarm(6)
+        for number in range(300):
             swarm[0].share(f"module_{number:04d}.py")
         await asyncio.sleep(20)
-        assert all(len(member.plugin._store) == 1000 for member in swarm.members.values())
-        assert swarm[5].requests <= 1000 / 100 + 4  # batches of up to 128
-        assert swarm.lookups <= 12 * 4  # one serves all terms, for 15 s
-        hits = await swarm[9].search("module_0500")
-        assert [hit.name for hit in hits] == ["module_0500.py"]
+        assert all(len(member.plugin._store) == 300 for member in swarm.members.values())
+        assert swarm[5].requests <= 300 / 100 + 2  # batches of up to 128
+        assert swarm.lookups <= 6 * 4  # one serves all terms, for 15 s
+        hits = await swarm[3].search("module_0250")
+        assert [hit.name for hit in hits] == ["module_0250.py"]
         await swarm.close()
 
     run(main())

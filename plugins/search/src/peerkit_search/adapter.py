@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from peerkit import protocol, text_form
 from peerkit.capabilities import BLOB_STORE
-from peerkit.errors import TrustDenied, Unavailable, UsageError
+from peerkit.errors import TrustDenied
 from peerkit.event import ContentShared, ContentUnshared, PeerConnected
 from peerkit.operation import Call, Operation
 from peerkit.plugin import PluginContext, hookimpl
@@ -63,11 +63,14 @@ class SearchPlugin:
 
     # -- life ----------------------------------------------------------------------------------------------------
 
-    async def run(self) -> None:
+    async def start(self) -> None:
         local = LocalIndex(await self._ctx.open_database("search", MIGRATIONS))
         self._searcher = Searcher(self._ctx, self._analyzer, self._peers, self._store, local)
         documents = await local.own()
         self._publisher = Publisher(self._ctx, self._analyzer, self._peers, self._store, local, documents)
+
+    async def run(self) -> None:
+        assert self._publisher is not None, "start comes first"
         self._changed.set()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._follow_shared())
@@ -165,10 +168,7 @@ class SearchPlugin:
     # -- asking --------------------------------------------------------------------------------------------------
 
     async def _search(self, request: SearchRequest, call: Call) -> Sequence[SearchHit]:
-        if self._searcher is None:
-            raise Unavailable("search is still opening its database; try again in a moment")
-        if not request.words:
-            raise UsageError("search needs at least one word")
+        assert self._searcher is not None, "start comes first"
         results = await self._searcher.search(
             " ".join(request.words), request.limit, request.type, request.local, lambda result: call.item(_hit(result))
         )

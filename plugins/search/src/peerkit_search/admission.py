@@ -2,10 +2,12 @@
 
     w = E · (1 − c/C)^−P · (x(term) + x(publisher) + x(prefix) + G)        x(s) = max(0, share of s − its free share)
 
-c postings are in an index of C.  The fuller the index and the more of it the newcomer's term, publisher or network
-prefix already holds, the longer it waits; a newcomer to a free index does not wait.  From DISC-NG (doi
-10.1109/ICDCS60910.2024.00050, "service discovery"; TopDisc in discv5), which has no free shares: there a term of a
-small index would wait at once, while a person who shares one folder must be found within seconds.
+c postings are in an index of C.  The fuller the index and the more of it the newcomer's publisher, its network prefix
+and its prefix within the term already hold, the longer it waits; a newcomer to a free index does not wait.  After
+DISC-NG (https://ieeexplore.ieee.org/document/10629017; TopDisc in discv5), which counts the whole term and has no free
+shares: its advertisements live for minutes and all wait in turn, while here who shares one folder must be found within
+seconds, and keeps its place for a day.  So a flood that came first must also give way: `IndexStore` takes the newest
+posting of the most crowded neighbourhood when a newcomer of a much emptier one would have to wait.
 
 Nothing is kept for those who wait: a ticket says since when they do, under our MAC.  It counts only in a window after
 the time it names, so that tickets cannot be hoarded.
@@ -19,7 +21,7 @@ from dataclasses import dataclass
 UNIT_S = 900.0  # E; DISC-NG's advertisement lifetime
 OCCUPANCY_POWER = 10  # P; DISC-NG
 BASE = 1e-7  # G; DISC-NG
-FREE_TERM_SHARE = 1 / 8  # guess: one word may fill an eighth of the index before its newcomers wait
+FREE_TERM_SHARE = 1 / 8  # guess: of one prefix under one word; all files of a folder may share a word
 FREE_PUBLISHER_SHARE = 1 / 8  # guess: a person's whole folder
 FREE_PREFIX_SHARE = 1 / 4  # guess: a household or a hosting provider's /24
 MAX_WAIT_S = 3600.0  # who would wait longer is refused; the republication asks again
@@ -31,7 +33,8 @@ _MAC_BYTES = 16
 
 @dataclass(frozen=True, slots=True)
 class Shares:
-    """How much of the index something holds, each 0..1.  `prefix` is 0 for local addresses."""
+    """How much of the index something holds, each 0..1.  `term` is what the newcomer's own neighbourhood holds under
+    its term; `prefix` and `term` are 0 for local addresses."""
 
     occupancy: float
     term: float

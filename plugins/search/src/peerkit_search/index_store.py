@@ -7,7 +7,9 @@ and per network prefix.  In memory only: after a restart publishers bring theirs
 
 import hashlib
 from dataclasses import dataclass, field
+from functools import lru_cache
 from heapq import nsmallest
+from itertools import islice
 from typing import TypeVar
 
 from peerkit.errors import RemoteProtocolError
@@ -39,17 +41,24 @@ class Source:
 
 @dataclass(slots=True, eq=False)
 class Entry:
-    """One posting in the index.  Terms stay one piece of bytes: 24 objects would weigh more than the posting."""
+    """One posting in the index.  Terms stay one piece of bytes: 24 objects would weigh more than the posting.
+
+    Attributes:
+        key: publisher ‖ content.
+        crowd: whom limits count it with: its network prefix, on a local network its publisher.
+        expires_at: `Clock.now`.
+        indexed: the terms it is found under here.
+    """
 
     data: bytes
-    key: bytes  # publisher ‖ content
+    key: bytes
     terms: bytes
     type: str
-    prefix: str
+    crowd: bytes
     neighbourhood: int
     sequence: int
     withdrawn: bool
-    expires_at: float  # Clock.now
+    expires_at: float
     indexed: set[bytes] = field(default_factory=set)
 
     def term_set(self) -> frozenset[bytes]:
@@ -67,6 +76,7 @@ class IndexCounters:
     queries: int = 0
 
 
+@lru_cache(4096)
 def neighbourhood_of(prefix: str) -> int:
     """The number that stands for a prefix on the wire, the same on every node; 0 for local."""
     return int.from_bytes(hashlib.blake2b(prefix.encode(), digest_size=4).digest(), "big") or 1 if prefix else 0
@@ -93,15 +103,12 @@ class IndexStore:
         self._network_id = network_id
         self._tickets = Tickets(secret)
         self._capacity = capacity
-        # A hot word must not push out all others, nor one neighbourhood fill a word: a term keeps at most a quarter of
-        # the index, a prefix at most a quarter of a term.
-        self._term_cap = max(capacity // 4, 64)
-        self._term_prefix_cap = max(self._term_cap // 4, 16)
+        self._term_cap = max(capacity // 4, 64)  # a hot word must not push out all others
         self._entries: dict[bytes, Entry] = {}
         self._by_term: dict[bytes, dict[Entry, None]] = {}
         self._publishers: dict[bytes, int] = {}
-        self._prefixes: dict[str, int] = {}
-        self._term_prefixes: dict[tuple[bytes, str], int] = {}
+        self._crowds: dict[bytes, dict[Entry, None]] = {}
+        self._term_crowds: dict[tuple[bytes, bytes], int] = {}
         self.counters = IndexCounters()
 
     def __len__(self) -> int:
@@ -155,7 +162,14 @@ class IndexStore:
             self._insert(posting, under, source.prefix, now, wall)
             self.counters.renewed += 1
             return _STORED
-        wait_s = waiting_time(self._shares(under, source))
+        crowd = _crowd(source.prefix, key)
+        wait_s = waiting_time(self._shares(under, crowd, source))
+        if wait_s >= SHORTEST_WAIT_S and (victim := self._crowded(crowd)) is not None:
+            unverified.verify(self._network_id)
+            self._remove(victim)
+            self._insert(posting, under, source.prefix, now, wall)
+            self.counters.stored += 1
+            return _STORED
         asked_at = self._tickets.asked_at(item.ticket, key, now) if item.ticket else now
         left_s = wait_s - (now - asked_at)
         if wait_s > MAX_WAIT_S:
@@ -167,14 +181,19 @@ class IndexStore:
         self.counters.stored += 1
         return _STORED
 
-    def _shares(self, under: tuple[bytes, ...], source: Source) -> Shares:
-        longest = max(len(self._by_term.get(term, ())) for term in under)
+    def _shares(self, under: tuple[bytes, ...], crowd: bytes, source: Source) -> Shares:
         return Shares(
             len(self._entries) / self._capacity,
-            longest / self._capacity,
+            max(self._term_crowds.get((term, crowd), 0) for term in under) / self._capacity if source.prefix else 0.0,
             self._publishers.get(source.peer_id, 0) / self._capacity,
-            self._prefixes.get(source.prefix, 0) / self._capacity if source.prefix else 0.0,
+            len(self._crowds.get(crowd, ())) / self._capacity if source.prefix else 0.0,
         )
+
+    def _crowded(self, newcomer: bytes) -> Entry | None:
+        """The newest posting of the largest neighbourhood, when that holds more than twice what the newcomer's does: so
+        a flood that came first does not keep others out."""
+        largest = max(self._crowds.values(), key=len, default={})
+        return next(reversed(largest), None) if len(largest) > 2 * (len(self._crowds.get(newcomer, ())) + 1) else None
 
     def _insert(self, posting: Posting, under: tuple[bytes, ...], prefix: str, now: float, wall: float) -> None:
         key = posting.publisher.raw + posting.content
@@ -183,7 +202,7 @@ class IndexStore:
             key,
             b"".join(posting.terms),
             posting.type,
-            prefix,
+            _crowd(prefix, key),
             neighbourhood_of(prefix),
             posting.sequence,
             posting.withdrawn,
@@ -191,31 +210,45 @@ class IndexStore:
         )
         self._entries[key] = entry
         self._publishers[key[:32]] = self._publishers.get(key[:32], 0) + 1
-        self._prefixes[prefix] = self._prefixes.get(prefix, 0) + 1
+        self._crowds.setdefault(entry.crowd, {})[entry] = None
         self._index(entry, under)
 
     def _index(self, entry: Entry, under: tuple[bytes, ...]) -> None:
         for term in under:
             postings = self._by_term.setdefault(term, {})
-            held = self._term_prefixes.get((term, entry.prefix), 0)
-            if entry in postings or len(postings) >= self._term_cap or (entry.prefix and held >= self._term_prefix_cap):
+            if entry in postings or (len(postings) >= self._term_cap and not self._make_room(term, entry.crowd)):
                 continue
             postings[entry] = None
             entry.indexed.add(term)
-            if entry.prefix:
-                self._term_prefixes[term, entry.prefix] = held + 1
+            self._term_crowds[term, entry.crowd] = self._term_crowds.get((term, entry.crowd), 0) + 1
+
+    def _make_room(self, term: bytes, newcomer: bytes) -> bool:
+        """Take a posting of a crowded neighbourhood from a full term, as `_crowded` does for the whole; only the newest
+        64 are looked at, which is where a flood is."""
+        newest = list(islice(reversed(self._by_term[term]), 64))
+        victim = max(newest, key=lambda entry: self._term_crowds[term, entry.crowd])
+        if self._term_crowds[term, victim.crowd] <= 2 * (self._term_crowds.get((term, newcomer), 0) + 1):
+            return False
+        self._unindex(victim, term)
+        return True
+
+    def _unindex(self, entry: Entry, term: bytes) -> None:
+        entry.indexed.discard(term)
+        postings = self._by_term[term]
+        del postings[entry]
+        _decrease(self._term_crowds, (term, entry.crowd))
 
     def _remove(self, entry: Entry) -> None:
         del self._entries[entry.key]
         _decrease(self._publishers, entry.key[:32])
-        _decrease(self._prefixes, entry.prefix)
-        for term in entry.indexed:
-            postings = self._by_term[term]
-            del postings[entry]
-            if not postings:
+        crowd = self._crowds[entry.crowd]
+        del crowd[entry]
+        if not crowd:
+            del self._crowds[entry.crowd]
+        for term in tuple(entry.indexed):
+            self._unindex(entry, term)
+            if not self._by_term[term]:
                 del self._by_term[term]
-            if entry.prefix:
-                _decrease(self._term_prefixes, (term, entry.prefix))
 
     def expire(self, now: float) -> int:
         """Drop what has expired; returns how many."""
@@ -262,13 +295,17 @@ class IndexStore:
             return sorted(found, key=_order)
         best = nsmallest(limit - limit // 2, found, key=_order)
         taken = set(best)
-        turns: dict[str, int] = {}
+        turns: dict[bytes, int] = {}
         ranked: list[tuple[int, tuple[int, float, bytes], Entry]] = []
         for entry in sorted((e for e in found if e not in taken), key=_order):
-            turn = turns[entry.prefix] = turns.get(entry.prefix, 0) + 1
-            ranked.append((turn if entry.prefix else 1, _order(entry), entry))
+            turn = turns[entry.crowd] = turns.get(entry.crowd, 0) + 1
+            ranked.append((turn if entry.neighbourhood else 1, _order(entry), entry))
         ranked.sort(key=lambda row: row[:2])
         return best + [entry for _, _, entry in ranked[: limit // 2]]
+
+
+def _crowd(prefix: str, key: bytes) -> bytes:
+    return prefix.encode() or key[:32]
 
 
 def _order(entry: Entry) -> tuple[int, float, bytes]:

@@ -2,7 +2,7 @@
 
 A lookup that returns the k nearest peers of a key knows *all* peers of the key's neighbourhood: every peer that shares
 more leading bits with the key than the farthest returned one does.  For any other key of that neighbourhood the nearest
-peers are the same set in another order.  So a publisher of any number of terms needs about N / 10 lookups in a network
+peers are the same set in another order.  So a publisher of any number of terms needs about N / 8 lookups in a network
 of N, and one in a network of at most k.
 
 The order is recomputed here, with the position of a peer in the key space.  Should a routing plugin use another
@@ -25,9 +25,7 @@ def position(peer_id: PeerId) -> bytes:
     return hashlib.blake2b(peer_id.raw, digest_size=32).digest()
 
 
-MIN_KNOWN = (
-    8  # guess: with fewer sure peers a neighbourhood is asked anew; the rest of the 20 is filled with the next best
-)
+MIN_KNOWN = 4  # guess: with fewer sure peers a key is looked up by itself; the others of the 20 are nearly nearest
 LIFE_S = 600.0  # guess: of a neighbourhood; a peer that left costs one failed request
 SMALL_LIFE_S = 15.0  # guess: of a network of fewer than k peers, which may be growing this minute
 MAX_REGIONS = 4096  # bounds memory to some 30 MB in a network of 40,000 peers

@@ -138,7 +138,9 @@ def read_posting(data: bytes, now_wall: float) -> Unverified:
     ids = codec.split_ids(fields.terms, MAX_TERMS)
     if len(set(ids)) != len(ids):
         raise RemoteProtocolError("a posting names a term twice")
-    if len(fields.title.encode()) > MAX_TITLE_BYTES or not all(map(_is_clean, fields.title)):
+    if len(fields.title.encode()) > MAX_TITLE_BYTES or not (
+        fields.title.isprintable() or all(map(_is_clean, fields.title))
+    ):
         raise RemoteProtocolError("a posting's title is too long or holds control characters")
     if len(fields.type) > MAX_TYPE_CHARS or not (fields.type.isascii() and fields.type.isprintable()):
         raise RemoteProtocolError("a posting's type is too long or not plain text")
