@@ -68,9 +68,9 @@ def _lay(out: Merged, below: dict[str, object], above: Mapping[str, object], pat
 
 
 def _forget(out: Merged, path: tuple[str, ...]) -> None:
-    """A value takes the place of a table."""
-    prefix = ".".join(path) + "."
-    for known in [name for name in out.origins if name.startswith(prefix)]:
+    """A value takes the place of a table, or a table that of a value."""
+    here = ".".join(path)
+    for known in [name for name in out.origins if name == here or name.startswith(f"{here}.")]:
         del out.origins[known]
 
 

@@ -62,8 +62,8 @@ class NodeSettings(_Table):
     key_life_s: Seconds = Field(3600.0, description="session keys are renewed after this, or sooner by amount")
     aeads: tuple[Aead, ...] = Field(tuple(Aead), min_length=1, description="ciphers, preferred first")
     wrappers: tuple[str, ...] = Field((), description="order of plaintext wrappers, first applied first")
-    upload_limit: Annotated[Rate, Field(ge=1)] = Field(None, description="most bytes sent a second, or none")
-    download_limit: Annotated[Rate, Field(ge=1)] = Field(None, description="most bytes received a second, or none")
+    upload_limit: Rate = Field(None, description="most bytes sent a second, or none")
+    download_limit: Rate = Field(None, description="most bytes received a second, or none")
     trust_default: Literal["allow", "deny"] = Field("allow", description="the answer when no trust policy decides")
     passphrase_file: Path | None = Field(
         None, description="its first line opens the identity; else PEERKIT_PASSPHRASE does"

@@ -3,7 +3,7 @@
 import re
 from typing import Annotated
 
-from pydantic import BeforeValidator, WithJsonSchema
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 _AMOUNT = re.compile(r"(?P<number>[0-9]+(\.[0-9]+)?)\s*(?P<unit>[kKMGT]i?)?B?(/s)?")
 _FACTOR = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
@@ -32,5 +32,9 @@ def parse_rate(value: object) -> object:
 
 
 Bytes = Annotated[int, BeforeValidator(parse_bytes), WithJsonSchema({"type": ["integer", "string"]})]
-Rate = Annotated[int | None, BeforeValidator(parse_rate), WithJsonSchema({"type": ["integer", "string"]})]
+Rate = Annotated[
+    Annotated[int, Field(ge=1)] | None,
+    BeforeValidator(parse_rate),
+    WithJsonSchema({"type": ["integer", "string", "null"]}),
+]
 """Bytes a second, ≥ 1; `None` means unlimited."""

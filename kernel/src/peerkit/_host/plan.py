@@ -141,8 +141,7 @@ def make_plan(
             candidate.error = problem
             plan.plugin_problems.append(problem)
         elif candidate.spec is not None:
-            table = resolved.plugins.get(name, {})
-            candidate.settings, problems = validate(candidate.spec.settings, table, f"plugins.{name}")
+            problems = _validate(candidate, candidate.spec, resolved.plugins.get(name, {}))
             plan.settings_problems += problems
             candidate.error = "; ".join(problems)
     _wire(plan)
@@ -189,6 +188,17 @@ def _load(candidate: Candidate, given: AnySpec | None, known: set[str]) -> str:
         return f"plugin {name}: the settings of its spec are not a pydantic model"
     candidate.spec = spec
     return ""
+
+
+def _validate(candidate: Candidate, spec: AnySpec, table: Mapping[str, object]) -> list[str]:
+    """Fill in the settings; returns what is wrong.  Validators are the plugin's code."""
+    path = f"plugins.{candidate.name}"
+    try:
+        with PluginCode(candidate.name, "its settings", level=logging.DEBUG):
+            candidate.settings, problems = validate(spec.settings, table, path)
+    except PeerkitError as exc:
+        return [f"{path}: the plugin failed to check its settings: {failure_text(exc)}"]
+    return problems
 
 
 def _wire(plan: Plan) -> None:
