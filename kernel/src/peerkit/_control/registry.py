@@ -8,6 +8,7 @@ import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, cast
 
 from pydantic import BaseModel, ValidationError
@@ -142,12 +143,17 @@ def _sentence(location: tuple[int | str, ...], problem: str) -> str:
     return f"{path[:80] or 'arguments'}: {text[:1].lower()}{text[1:200]}"
 
 
+@lru_cache(maxsize=256)  # 2 ms each, and a process may hold a thousand nodes with the same operations
+def _schema(request: type[BaseModel]) -> dict[str, object]:
+    return request.model_json_schema()
+
+
 def describe(owner: str, operation: Operation[RequestT]) -> OperationInfo:
     """All about one operation as JSON.  Raises `PluginLoadError` when its declaration is wrong."""
     name = operation.name
     if not _NAME.fullmatch(name):
         raise PluginLoadError([f"{owner}: {name!r} is no operation name; use small letters, digits and dots"])
-    schema = operation.request.model_json_schema()
+    schema = _schema(operation.request)
     parameters = tuple(_parameters(operation.request, schema))
     if operation.reach != "owner" and any(parameter.type == "path" for parameter in parameters):
         raise PluginLoadError([f"{owner}: {name} takes a local path, so its reach must be `owner`"])
