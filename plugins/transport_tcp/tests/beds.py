@@ -40,8 +40,8 @@ def on_the_simulated_network(body: Body, folder: Path, tls: bool = False) -> Non
     run(main())
 
 
-def tls13_client() -> ssl.SSLContext:
-    """A client as others would write it, not the plugin's own."""
+def foreign_client() -> ssl.SSLContext:
+    """A client as others would write it, not the plugin's own, and as willing as an attacker."""
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE

@@ -42,7 +42,7 @@ class NoiseSecurity:
         """Raises `LimitExceeded` when our own Hello is longer than 7,991 bytes."""
         return NoiseHandshake(parameters, self._peer_id, self._keys, self._verify, self._make_secret, self._psk)
 
-    def protection(self, secret: bytes, aead: Aead) -> PacketProtection | None:  # noqa: ARG002
+    def protection(self, secret: bytes, aead: Aead) -> PacketProtection | None:
         return None
 
     def _make_secret(self) -> bytes:
