@@ -79,4 +79,13 @@ def test_an_order_that_is_not_ours_serves_its_own_key_only() -> None:
 def test_an_empty_answer_is_not_kept() -> None:
     placement = Placement(position)
     placement.learn(bytes(32), [], True, 0.0)
-    assert not placement.find(bytes(32), 0.0)
+    assert placement.find(bytes(32), 0.0) is None
+
+
+def test_in_a_small_network_a_newcomer_makes_it_ask_again() -> None:
+    rng = random.Random(4)
+    peers = make_peers(3, rng)
+    placement = Placement(position)
+    placement.learn(bytes(32), nearest(peers, bytes(32)), True, 0.0)
+    placement.forget_small()
+    assert placement.find(bytes(32), 0.0) is None

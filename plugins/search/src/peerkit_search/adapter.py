@@ -94,6 +94,7 @@ class SearchPlugin:
 
     async def _follow_peers(self) -> None:
         async for _ in self._ctx.subscribe(PeerConnected):
+            self._peers.peer_came()
             self._changed.set()  # what reached nobody may reach somebody now
 
     async def _publish(self, publisher: Publisher) -> None:

@@ -55,6 +55,10 @@ class IndexPeers:
         records = await self.nearest(bytes(32))
         return records if self._placement.is_small(self._clock.now()) else None
 
+    def peer_came(self) -> None:
+        """A peer joined the pool: the network is larger than we knew."""
+        self._placement.forget_small()
+
     async def nearest_when_joined(self, key: bytes) -> Sequence[PeerRecord]:
         """As `nearest`, but a node that started a moment ago waits for its first peers."""
         while True:

@@ -27,7 +27,7 @@ def position(peer_id: PeerId) -> bytes:
 
 MIN_KNOWN = 4  # guess: with fewer sure peers a key is looked up by itself; the others of the 20 are nearly nearest
 LIFE_S = 600.0  # guess: of a neighbourhood; a peer that left costs one failed request
-SMALL_LIFE_S = 15.0  # guess: of a network of fewer than k peers, which may be growing this minute
+SMALL_LIFE_S = 5.0  # guess: of a network of fewer than k peers, which may be growing this minute
 MAX_REGIONS = 4096  # bounds memory to some 30 MB in a network of 40,000 peers
 
 
@@ -51,13 +51,16 @@ class Placement:
         self._depths: dict[int, int] = {}
 
     def learn(self, key: bytes, nearest: Sequence[PeerRecord], is_everyone: bool, now: float) -> None:
-        """Remember a lookup's answer, nearest first; `is_everyone` when the network has no more peers."""
+        """Remember a lookup's answer, nearest first; `is_everyone` when the network has no more peers.  That nobody was
+        found is not remembered: we may have joined a moment later."""
+        if not nearest:
+            return
         target = int.from_bytes(key, "big")
         positions = tuple(int.from_bytes(self._position(record.peer_id), "big") for record in nearest)
         distances = [target ^ position for position in positions]
         depth = KEY_BITS
         life_s = LIFE_S
-        if is_everyone or not nearest:
+        if is_everyone:
             depth, life_s = 0, SMALL_LIFE_S
         elif distances == sorted(distances):
             shared = KEY_BITS - distances[-1].bit_length()  # leading bits that the farthest shares with the key
@@ -92,10 +95,10 @@ class Placement:
         everything = self._regions.get((0, 0))
         return everything is not None and everything.until > now
 
-    def forget(self) -> None:
-        """Our own place in the network changed: ask anew."""
-        self._regions.clear()
-        self._depths.clear()
+    def forget_small(self) -> None:
+        """Somebody came: "everyone" may be more now."""
+        if (0, 0) in self._regions:
+            self._drop((0, 0))
 
     def _drop(self, place: tuple[int, int]) -> None:
         del self._regions[place]
