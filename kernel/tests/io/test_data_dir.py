@@ -106,7 +106,7 @@ def test_a_migration_that_fails_keeps_the_backup_and_is_tried_again(tmp_path: Pa
     with pytest.raises(StorageError, match="the disk is full"):
         DataDir(tmp_path, (fail,))
     assert (tmp_path / "version").read_text() == "1\n"
-    with DataDir(tmp_path, (lambda path: None,)):  # noqa: ARG005
+    with DataDir(tmp_path, (lambda path: None,)):
         assert (tmp_path / "backup-layout-1" / "peers.db").read_bytes() == b"old"
 
 

@@ -20,7 +20,7 @@ class Recorder:
         self._buffer = bytearray(buffer_bytes)
         self._changed = asyncio.Event()
 
-    def get_buffer(self, size_hint: int) -> bytearray:  # noqa: ARG002
+    def get_buffer(self, size_hint: int) -> bytearray:
         return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:

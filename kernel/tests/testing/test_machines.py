@@ -39,7 +39,7 @@ class Repeater:
     def next_event(self) -> object | None:
         return self._events.pop(0) if self._events else None
 
-    def datagrams_to_send(self, now: float) -> list[tuple[bytes, str]]:  # noqa: ARG002
+    def datagrams_to_send(self, now: float) -> list[tuple[bytes, str]]:
         out, self._out = self._out, []
         return [(data, self._target) for data in out]
 

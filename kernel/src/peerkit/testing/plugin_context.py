@@ -58,7 +58,7 @@ class FakePool:
     def get(self, peer_id: PeerId) -> Peer | None:
         return self.members.get(peer_id)
 
-    async def connect(self, target: Address | PeerRecord | PeerId, timeout_s: float = 10.0) -> Peer:  # noqa: ARG002
+    async def connect(self, target: Address | PeerRecord | PeerId, timeout_s: float = 10.0) -> Peer:
         peer_id = target if isinstance(target, PeerId) else target.peer_id
         if peer_id is None or peer_id not in self.members:
             raise PeerUnreachable(str(peer_id or target), ["the fake pool has no such member"])
@@ -268,7 +268,7 @@ class FakePluginContext(Generic[S]):
         if capability.name not in named:
             raise LocalProtocolError(f"{self._name} does not name {capability.name} in its {' or '.join(places)}")
 
-    def _keep_log(self, logger: object, method: str, event: MutableMapping[str, Any]) -> NoReturn:  # noqa: ARG002
+    def _keep_log(self, logger: object, method: str, event: MutableMapping[str, Any]) -> NoReturn:
         values = dict(event)
         self.logs.append((method, str(values.pop("event", "")), values))
         raise structlog.DropEvent

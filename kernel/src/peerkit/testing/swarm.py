@@ -149,7 +149,8 @@ class _Member:
         return self.node
 
     async def stop(self) -> None:
+        has_run = self.node is not None  # else `started` has told why not
         self.is_wanted_gone.set()
         await asyncio.wait([self._task])
-        if not self._task.cancelled() and (error := self._task.exception()) is not None:
+        if has_run and not self._task.cancelled() and (error := self._task.exception()) is not None:
             raise error

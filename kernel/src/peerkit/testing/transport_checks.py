@@ -22,6 +22,7 @@ from functools import partial
 from ..address import Address
 from ..errors import ConnectFailed
 from ..transport import Buffer, Listener, Pipe, PipeAccept, PipeHandler, StreamTransport
+from .stream_end import Acceptor, StreamEnd
 
 DEADLINE_S = 20.0  # of one check; a lost wake-up shall not hang the suite
 MAX_BUFFERED_BYTES = 64 * 1024 * 1024  # what a pipe may take before it says pause, the system's buffers included
@@ -40,85 +41,6 @@ class StreamTransportBed:
 
 
 StreamTransportCheck = Callable[[StreamTransportBed], Awaitable[None]]
-
-
-class StreamEnd:
-    """A `PipeHandler` that keeps what it gets and holds the pipe to the order of its calls.
-
-    Args:
-        buffer_bytes: how much the pipe may bring at once.
-    """
-
-    def __init__(self, pipe: Pipe, buffer_bytes: int = 65_536) -> None:
-        self.pipe = pipe
-        self.received = bytearray()
-        self.lost: str | None = None
-        self.is_paused = False
-        self.pauses = 0
-        self._buffer = bytearray(buffer_bytes)
-        self._changed = asyncio.Event()
-
-    def get_buffer(self, size_hint: int) -> bytearray:
-        return self._buffer
-
-    def buffer_updated(self, nbytes: int) -> None:
-        assert self.lost is None, "bytes came after connection_lost"
-        assert 0 < nbytes <= len(self._buffer), f"{nbytes} bytes came into a buffer of {len(self._buffer)}"
-        self.received += self._buffer[:nbytes]
-        self._changed.set()
-
-    def pause_writing(self) -> None:
-        assert not self.is_paused, "pause_writing was called twice"
-        self.is_paused = True
-        self.pauses += 1
-        self._changed.set()
-
-    def resume_writing(self) -> None:
-        assert self.is_paused, "resume_writing was called without pause_writing"
-        self.is_paused = False
-        self._changed.set()
-
-    def connection_lost(self, reason: str) -> None:
-        assert self.lost is None, "connection_lost was called twice"
-        self.lost = reason
-        self._changed.set()
-
-    async def until(self, condition: Callable[[], bool]) -> None:
-        while not condition():
-            self._changed.clear()
-            await self._changed.wait()
-
-    async def until_received(self, count: int) -> bytes:
-        await self.until(lambda: len(self.received) >= count or self.lost is not None)
-        return bytes(self.received)
-
-    async def until_lost(self) -> str:
-        await self.until(lambda: self.lost is not None)
-        assert self.lost is not None
-        return self.lost
-
-
-class Acceptor:
-    """The `PipeAccept` of a listener; keeps the ends that it made."""
-
-    def __init__(self, refuses: bool = False, buffer_bytes: int = 65_536) -> None:
-        self.ends: list[StreamEnd] = []
-        self._refuses = refuses
-        self._buffer_bytes = buffer_bytes
-        self._came = asyncio.Event()
-
-    def __call__(self, pipe: Pipe) -> StreamEnd | None:
-        if self._refuses:
-            return None
-        self.ends.append(StreamEnd(pipe, self._buffer_bytes))
-        self._came.set()
-        return self.ends[-1]
-
-    async def end(self, index: int = 0) -> StreamEnd:
-        while len(self.ends) <= index:
-            self._came.clear()
-            await self._came.wait()
-        return self.ends[index]
 
 
 async def dial(transport: StreamTransport, address: Address, buffer_bytes: int = 65_536) -> StreamEnd:

@@ -53,7 +53,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self._clock.now
 
-    def run_in_executor(self, executor: object, func: object, *args: object) -> NoReturn:  # noqa: ARG002
+    def run_in_executor(self, executor: object, func: object, *args: object) -> NoReturn:
         """Always raises: use `Platform.run_blocking`, which runs inline here."""
         raise RuntimeError("no threads under virtual time; blocking work goes through the platform's run_blocking")
 
