@@ -13,7 +13,8 @@ from peerkit_transport_tcp.io.tls import client_context, server_tls
 
 from peerkit.address import Address
 from peerkit.errors import ConnectFailed
-from peerkit.testing.transport_checks import Acceptor, StreamTransportBed, dial
+from peerkit.testing.stream_end import Acceptor
+from peerkit.testing.transport_checks import StreamTransportBed, dial
 from plugins.transport_tcp.tests.beds import foreign_client, on_real_sockets
 from plugins.transport_tcp.tests.middle import Middle
 
