@@ -96,7 +96,7 @@ class Download:
             in_order=len(parts) > 1,
         )
         self._running: set[asyncio.Task[None]] = set()
-        self._task_group: asyncio.TaskGroup
+        self._group: asyncio.TaskGroup
 
     @property
     def bytes_held(self) -> int:
@@ -112,7 +112,8 @@ class Download:
         """
         self._on_progress(self._done, self._total)
         try:
-            async with asyncio.TaskGroup() as self._task_group:
+            async with asyncio.TaskGroup() as group:
+                self._group = group
                 self._swarm.attach(self)
                 try:
                     await self._drive()
@@ -154,7 +155,8 @@ class Download:
                 continue
 
     def _start(self, work: Coroutine[object, object, None]) -> None:
-        task = self._task_group.create_task(work)
+        group = self._group
+        task = group.create_task(work)
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 
