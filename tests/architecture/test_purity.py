@@ -22,10 +22,21 @@ IMPURE_MODULES = (
 )
 
 # Everything else in the kernel is pure.
-IMPURE_IN_THE_KERNEL = ("_io/", "_control/", "_cli/", "_runtime/", "testing/", "client/", "node.py")
+IMPURE_IN_THE_KERNEL = (
+    "_io/",
+    "_control/",
+    "_cli/",
+    "_runtime/",
+    "testing/",
+    "client/",
+    "node.py",
+    "_config/files.py",  # reads profiles
+    "_host/context.py",  # what a plugin sees of loop and disk
+    "_host/plugin_host.py",  # runs plugins
+)
 
 # Interfaces whose words include a path: they name the type and touch no file.
-PATH_IS_A_WORD = ("_config/node_settings.py", "operation.py", "platform.py", "plugin.py")
+PATH_IS_A_WORD = ("_config/node_settings.py", "_config/profile.py", "operation.py", "platform.py", "plugin.py")
 
 # A plugin of these kinds speaks a protocol: pure but for its adapter.
 PROTOCOL_KINDS = ("secure_", "transport_", "discovery_", "holepunch", "nat_upnp", "gossip", "lan_broadcast", "relay")

@@ -14,8 +14,10 @@ from tests.architecture.source_tree import (
 
 MAX_LINES = 400
 
-# Tasks start under the supervisor, under virtual time, and in the client: it runs in programs that have no node.
+# Tasks start under the supervisor, under virtual time, in the client (it runs in programs that have no node), and for
+# the peek at a connection's first byte, before there is anything a supervisor could know.
 TASKS_START_IN = (
+    "kernel/src/peerkit/_io/system_listener.py",
     "kernel/src/peerkit/_runtime/supervisor.py",
     "kernel/src/peerkit/testing/",
     "kernel/src/peerkit/client/",

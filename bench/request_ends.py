@@ -1,0 +1,93 @@
+"""Both ends of the request benchmark, each a process: `python -m bench.request_ends WHAT END LOOP [ADDRESS]`.
+
+One request of 64 bytes with its answer at a time, between two processes on loopback.  `peerkit`: encrypted, with a
+proven peer.  `streams`: bare asyncio streams in clear, the least that two Python processes can do.
+"""
+
+import asyncio
+import sys
+import time
+from collections.abc import Callable, Coroutine
+
+COUNT = 4000
+REPEATS = 5
+BODY = b"x" * 64
+PROFILE = {
+    "node": {"extends": "local", "disable": ["discovery_kademlia", "search", "trust_denylist", "warehouse"]},
+}
+
+
+async def serve_peerkit() -> None:
+    from peerkit import Node, ProtocolSpec
+
+    spec = ProtocolSpec("bench/echo", "1.0", on_request=lambda request: request.payload)
+    async with Node.open(PROFILE, protocols=[spec]) as node:
+        print(node.addresses[0], flush=True)
+        await asyncio.Event().wait()
+
+
+async def ask_peerkit(address: str) -> list[float]:
+    from peerkit import Node, ProtocolSpec
+
+    async with Node.open(PROFILE, protocols=[ProtocolSpec("bench/echo", "1.0")]) as node:
+        peer = await node.connect(address)
+
+        async def ask() -> None:
+            await peer.request("bench/echo", BODY)
+
+        return await _rates(ask)
+
+
+async def serve_streams() -> None:
+    async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while True:
+                writer.write(await reader.readexactly(len(BODY)))
+                await writer.drain()
+        except asyncio.IncompleteReadError:
+            writer.close()
+
+    server = await asyncio.start_server(echo, "127.0.0.1", 0)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await asyncio.Event().wait()
+
+
+async def ask_streams(port: str) -> list[float]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(port))
+
+    async def ask() -> None:
+        writer.write(BODY)
+        await writer.drain()
+        await reader.readexactly(len(BODY))
+
+    rates = await _rates(ask)
+    writer.close()
+    return rates
+
+
+async def _rates(ask: Callable[[], Coroutine[object, object, None]]) -> list[float]:
+    """Requests a second of each repetition, after one that warms up."""
+    rates = []
+    for _ in range(REPEATS + 1):
+        began_at = time.perf_counter()
+        for _ in range(COUNT):
+            await ask()
+        rates.append(COUNT / (time.perf_counter() - began_at))
+    return rates[1:]
+
+
+def main(what: str, end: str, loop: str, *address: str) -> None:
+    factory: Callable[[], asyncio.AbstractEventLoop] | None = None
+    if loop == "uvloop":
+        import uvloop
+
+        factory = uvloop.new_event_loop
+    with asyncio.Runner(loop_factory=factory) as runner:
+        if end == "serve":
+            runner.run({"peerkit": serve_peerkit, "streams": serve_streams}[what]())
+        else:
+            print(*runner.run({"peerkit": ask_peerkit, "streams": ask_streams}[what](*address)))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
