@@ -9,12 +9,6 @@ import random
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from peerkit.address import Address
-from peerkit.errors import PeerkitError, RemoteProtocolError
-from peerkit.identity import Identity
-from peerkit.record import PeerRecord, network_id
-from peerkit.trust import Action
-
 from peerkit_discovery_kademlia import codec
 from peerkit_discovery_kademlia.codec import Answer, FindNode
 from peerkit_discovery_kademlia.disjoint import DisjointLookup
@@ -27,6 +21,12 @@ from peerkit_discovery_kademlia.round_trips import RoundTrips
 from peerkit_discovery_kademlia.routing_table import RoutingTable
 from peerkit_discovery_kademlia.rpc import Asker, Server
 from peerkit_discovery_kademlia.value_store import ValueStore
+
+from peerkit.address import Address
+from peerkit.errors import PeerkitError, RemoteProtocolError
+from peerkit.identity import Identity
+from peerkit.record import PeerRecord, network_id
+from peerkit.trust import Action
 
 NETWORK = network_id("test")
 WALL = 1_800_000_000.0
@@ -69,7 +69,7 @@ class SimPeer:
         self.table = RoutingTable(self.raw)
         self.cache = RecordCache(NETWORK)
         self.round_trips = RoundTrips()
-        self.asker = Asker(record.peer_id, record.to_bytes(), self.where, record.addresses[0].is_local)
+        self.asker = Asker(record.peer_id, record.to_bytes(), record.addresses[0], self.where)
         self.server = Server(self.table, ProviderStore(), ValueStore(), NETWORK, rng, _allow)
         self.is_dead = False
         self.lie: Callable[[bytes], Sequence[bytes]] | None = None  # key → records that it makes up

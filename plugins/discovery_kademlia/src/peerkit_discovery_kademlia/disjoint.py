@@ -1,7 +1,8 @@
 """A lookup along d paths that share no peer: one bad hop spoils one path, not the answer.
 
-S/Kademlia (I. Baumgart, S. Mies, ICPADS 2007): the nearest known peers are dealt to d lookups; whichever path learns of a
-peer first owns it.  The result is the k nearest of all that answered; it costs up to d times the messages.  Same verbs as `Lookup`.
+S/Kademlia (I. Baumgart, S. Mies, ICPADS 2007): the nearest known peers are dealt to d lookups; whichever path learns of
+a peer first owns it.  The result is the k nearest of all that answered; it costs up to d times the messages.
+Same verbs as `Lookup`.
 """
 
 from collections import deque

@@ -7,8 +7,8 @@ request go at once, nobody waits for a round to end.  A request that is slower t
 next candidate is asked beside it), one much slower is no longer waited for; its answer still counts when it comes.  The
 lookup is over when the k nearest that are alive have answered, or when its goal is reached.
 
-Hostile answers: candidates are bounded, at most two of one prefix stand among the k nearest, a record is verified before
-it is dialled, and a lookup asks at most `MAX_ASKED` peers, so that made-up peers cannot lead it on for ever.
+Hostile answers: candidates are bounded, at most two of one prefix stand among the k nearest, a record is verified
+before it is dialled, and a lookup asks at most `MAX_ASKED` peers, so that made-up peers cannot lead it on for ever.
 """
 
 from bisect import insort

@@ -48,9 +48,7 @@ class RateLimits:
 
     def store(self, peer: bytes, where: Neighbourhood, items: int, now: float) -> None:
         """Raises `LimitExceeded`."""
-        if not self._stores.take(peer, items, now) or (
-            where and not self._stores_by_prefix.take(where[0], items, now)
-        ):
+        if not self._stores.take(peer, items, now) or (where and not self._stores_by_prefix.take(where[0], items, now)):
             self._refuse("stores")
 
     def _refuse(self, what: str) -> None:

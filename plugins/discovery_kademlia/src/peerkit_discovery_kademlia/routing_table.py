@@ -211,7 +211,9 @@ class RoutingTable:
 
     def sizes(self) -> list[tuple[int, int, int]]:
         """(bucket, entries, replacements) of every bucket that holds something."""
-        return [(i, len(b.entries), len(b.replacements)) for i, b in enumerate(self._buckets) if b.entries or b.replacements]
+        return [
+            (i, len(b.entries), len(b.replacements)) for i, b in enumerate(self._buckets) if b.entries or b.replacements
+        ]
 
     def _remember(self, bucket: _Bucket, raw: bytes, record: PeerRecord) -> None:
         bucket.replacements[raw] = record

@@ -7,6 +7,7 @@ not fail since are passed on, and nobody on the wide area is told of addresses t
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from peerkit.address import Address
 from peerkit.clock import Rng
 from peerkit.errors import LimitExceeded, RemoteProtocolError
 from peerkit.identity import PeerId
@@ -34,14 +35,14 @@ class Asker:
 
     Attributes:
         record: its signed peer record as it came, or empty.
-        where: the neighbourhood of its session.
-        is_local: it is on this machine or network.
+        address: where its session comes from.
+        where: the neighbourhood of that.
     """
 
     peer_id: PeerId
     record: bytes
+    address: Address
     where: Neighbourhood
-    is_local: bool
 
 
 class Server:
@@ -83,18 +84,13 @@ class Server:
             TrustDenied: the gate refused.
         """
         request = codec.decode_request(payload)
-        match request:
-            case AddProvider(announcements):
-                self._rates.store(asker.peer_id.raw, asker.where, len(announcements), now)
-                self._allow(Action.STORE, asker)
-                return codec.encode_answer(Answer(kept=self._keep_providers(announcements, asker, now, now_wall)))
-            case PutValue():
-                self._rates.store(asker.peer_id.raw, asker.where, 1, now)
-                self._allow(Action.STORE, asker)
-                self._keep_value(request, asker, now, now_wall)
-                return codec.encode_answer(Answer(kept=1))
-        self._rates.lookup(asker.peer_id.raw, now)
-        self._allow(Action.LOOKUP, asker)
+        if isinstance(request, AddProvider | PutValue):
+            items = len(request.announcements) if isinstance(request, AddProvider) else 1
+            self._rates.store(asker.peer_id.raw, asker.where, items, now)
+            self._allow(Action.STORE, asker)
+        else:
+            self._rates.lookup(asker.peer_id.raw, now)
+            self._allow(Action.LOOKUP, asker)
         match request:
             case FindNode(key):
                 answer = Answer(self._nodes(key, asker))
@@ -102,16 +98,25 @@ class Server:
                 answer = Answer(self._nodes(key, asker), self._known_providers(key))
             case GetValue(namespace, key):
                 answer = Answer(self._nodes(key, asker), value=self._values.get(namespace, key))
+            case AddProvider(announcements):
+                answer = Answer(kept=self._keep_providers(announcements, asker, now, now_wall))
+            case PutValue():
+                self._keep_value(request, asker, now, now_wall)
+                answer = Answer(kept=1)
             case Ping():
                 answer = Answer()
         return codec.encode_answer(answer)
+
+    def own_answer(self, key: bytes) -> Answer:
+        """What we ourselves know of a key's providers."""
+        return Answer(providers=self._known_providers(key))
 
     def _nodes(self, key: bytes, asker: Asker) -> list[bytes]:
         asking = asker.peer_id.raw
         found = [
             entry.wire
             for entry in self._table.closest(to_int(key), K + SPARE)
-            if not entry.misses and (entry.where or asker.is_local) and entry.record.peer_id.raw != asking
+            if not entry.misses and (entry.where or asker.address.is_local) and entry.record.peer_id.raw != asking
         ]
         return found[:K]
 
@@ -148,6 +153,4 @@ class Server:
         checked = check_value(put.namespace, put.key, put.value, self._network_id, now_wall)
         if put.namespace == Namespace.PEER and checked.author != asker.peer_id:
             raise RemoteProtocolError("a peer record may be stored by its own peer only")
-        self._values.put(
-            put.namespace, put.key, put.value, checked, asker.where, asker.peer_id.raw, now, now_wall
-        )
+        self._values.put(put.namespace, put.key, put.value, checked, asker.where, asker.peer_id.raw, now, now_wall)

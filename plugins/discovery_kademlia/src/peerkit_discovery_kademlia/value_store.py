@@ -1,7 +1,7 @@
 """Small values that others asked us to keep: immutable, mutable, peer records.  Pure, in memory.
 
-Bounds and their attacks: bytes in all (memory), a sixteenth of them per prefix and per peer (one network or one identity
-fills the store), 24 h of life (garbage for ever), a lower sequence never replaces a higher (rollback).
+Bounds and their attacks: bytes in all (memory), a sixteenth of them per prefix and per peer (one network or one
+identity fills the store), 24 h of life (garbage for ever), a lower sequence never replaces a higher (rollback).
 """
 
 import heapq

@@ -1,0 +1,1 @@
+"""What talks to the outside: requests, lookups that run, the database."""

@@ -1,0 +1,66 @@
+"""When to look for our own neighbourhood, and which buckets to look into.  Pure.
+
+Joining is an iterative lookup of our own key (it finds, and makes us known to, the peers nearest to us), then a lookup
+into each far bucket that is still thin.  It is done again when the table is small and somebody new came.
+"""
+
+from peerkit.clock import Rng
+
+from .keys import BUCKETS, random_key_in
+from .routing_table import K, RoutingTable
+
+THIN = 4  # entries; a bucket with fewer is looked into at the join.  Others that join fill it by and by
+SMALL = 2 * K  # with fewer entries each newcomer is a reason to look again
+AGAIN_S = 5.0  # but not more often than this
+
+
+class Joining:
+    """Args:
+    interval_s: between refreshes of one bucket.
+    """
+
+    def __init__(self, table: RoutingTable, interval_s: float, rng: Rng) -> None:
+        self._table = table
+        self._interval_s = interval_s
+        self._rng = rng
+        self._joined_at: float | None = None
+        self._looked_at = [0.0] * BUCKETS
+
+    @property
+    def is_joined(self) -> bool:
+        return self._joined_at is not None
+
+    def joined(self, now: float, answered: int) -> None:
+        """Our own key was looked up and so many peers answered."""
+        if answered:
+            self._joined_at = now
+            self._looked_at[BUCKETS - 1] = now
+
+    def wait_s(self, now: float) -> float | None:
+        """A newcomer is there: seconds until we should look for our neighbourhood (again); `None`: no need."""
+        if self._joined_at is None:
+            return 0.0
+        if len(self._table) >= SMALL:
+            return None
+        return max(0.0, self._joined_at + AGAIN_S - now)
+
+    def thin_keys(self, now: float) -> list[int]:
+        """Keys to look up right after the join, for far buckets with few entries; nearest first."""
+        found = []
+        for index in range(self._table.depth - 1, -1, -1):
+            if len(self._table.bucket(index)) < THIN:
+                found.append(self._key(index, now))
+        return found
+
+    def stale_keys(self, now: float) -> list[int]:
+        """Keys of buckets that were not looked into for long, our own first."""
+        found = []
+        for index in (BUCKETS - 1, *range(self._table.depth + 1)):
+            if now - self._looked_at[index] >= self._interval_s:
+                found.append(self._table.own_key if index == BUCKETS - 1 else self._key(index, now))
+                self._looked_at[index] = now
+        return found
+
+    def _key(self, index: int, now: float) -> int:
+        self._looked_at[index] = now
+        return random_key_in(self._table.own_key, index, self._rng)
