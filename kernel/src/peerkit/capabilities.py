@@ -21,7 +21,7 @@ from .session import Session
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: `Capability[X](…)` could not be made on Python 3.11
 class Capability(Generic[T]):
     """A token.
 

@@ -106,7 +106,7 @@ class Call(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: `Operation[X](…)` could not be made on Python 3.11
 class Operation(Generic[RequestT]):
     """One operation.
 

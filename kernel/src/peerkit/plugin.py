@@ -171,7 +171,7 @@ class Plugin(Protocol):
     # async def close(self) -> None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: `PluginSpec[X](…)` could not be made on Python 3.11
 class PluginSpec(Generic[S]):
     """What the entry point names; importing it must be cheap and without effect.
 
