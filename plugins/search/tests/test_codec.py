@@ -111,4 +111,4 @@ def test_store_requests_are_cut_to_fit() -> None:
     chunks = codec.chunked([StoreItem(bytes(512), 1, bytes(32)) for _ in range(300)])
     assert sum(map(len, chunks)) == 300
     assert all(len(codec.encode_request(StoreRequest(chunk))) <= codec.MAX_MESSAGE_BYTES for chunk in chunks)
-    assert len(codec.chunked([StoreItem(bytes(300), 1) for _ in range(128)])) == 1
+    assert len(codec.chunked([StoreItem(bytes(200), 1) for _ in range(128)])) == 1

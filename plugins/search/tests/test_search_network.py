@@ -95,7 +95,7 @@ def test_many_files_are_published_in_few_requests_and_one_lookup() -> None:
             swarm[0].share(f"module_{number:04d}.py")
         await asyncio.sleep(20)
         assert all(len(member.plugin._store) == 300 for member in swarm.members.values())
-        assert swarm[5].requests <= 300 / 100 + 2  # batches of up to 128
+        assert swarm[5].requests <= 300 / 60 + 2  # batches of some 90
         assert swarm.lookups <= 6 * 4  # one serves all terms,
         hits = await swarm[3].search("module_0250")
         assert [hit.name for hit in hits] == ["module_0250.py"]

@@ -247,13 +247,14 @@ def split_ids(data: bytes, most: int) -> tuple[bytes, ...]:
 
 
 def chunked(items: Sequence[StoreItem]) -> list[tuple[StoreItem, ...]]:
-    """Cut into requests of at most 128 items that each fit 60,000 bytes."""
+    """Cut into requests of at most 128 items and some 30,000 bytes: half of what is allowed, so that an index peer that
+    checks them for many publishers at once answers each soon."""
     chunks: list[tuple[StoreItem, ...]] = []
     chunk: list[StoreItem] = []
     size = 0
     for item in items:
         cost = len(item.posting) + len(item.ticket) + 16
-        if chunk and (len(chunk) == MAX_ITEMS or size + cost > 60_000):
+        if chunk and (len(chunk) == MAX_ITEMS or size + cost > 30_000):
             chunks.append(tuple(chunk))
             chunk, size = [], 0
         chunk.append(item)

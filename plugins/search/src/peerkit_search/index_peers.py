@@ -19,6 +19,7 @@ ACCEPTS = ">=1.0,<2"
 LOOKUP_PEERS = 20  # Kademlia's k
 DIAL_TIMEOUT_S = 3.0
 REQUEST_TIMEOUT_S = 5.0
+STORE_TIMEOUT_S = 15.0  # some 10 ms of signature checks there, behind those of all others who publish now
 JOIN_WAIT_S = 6.0  # a node that just started may know nobody yet: a search waits so long for its first peers
 _JOIN_POLL_S = 0.1
 
@@ -70,8 +71,9 @@ class IndexPeers:
     async def ask(self, target: PeerRecord, request: codec.Request) -> codec.Answer:
         """Raises `PeerkitError` when there is no usable answer."""
         payload = codec.encode_request(request)
+        timeout_s = STORE_TIMEOUT_S if isinstance(request, codec.StoreRequest) else REQUEST_TIMEOUT_S
         async with self._dialer.transient(target, DIAL_TIMEOUT_S) as session:
-            answer = codec.decode_answer(await session.request(PROTOCOL, payload, REQUEST_TIMEOUT_S))
+            answer = codec.decode_answer(await session.request(PROTOCOL, payload, timeout_s))
         fits = {
             codec.StoreRequest: codec.StoreAnswer,
             codec.QueryRequest: codec.QueryAnswer,

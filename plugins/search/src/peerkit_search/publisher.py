@@ -23,6 +23,8 @@ PARALLEL_LOOKUPS = 4
 PARALLEL_PEERS = 8
 ROUND_DOCUMENTS = 500  # signed and sent at a time: bounds memory, and the first of many are found early
 MAX_WAITING = 10_000  # items that index peers asked us to bring later; more are left to the republication
+MAX_RETRIES = 3  # of an index peer that does not answer
+RETRY_S = 2.5  # before the first of them; doubled each time
 _SPARE_S = 1.0  # come back so long after the time a ticket names
 _YIELD_EVERY = 32  # documents signed between two turns of the loop, some 5 ms
 
@@ -67,6 +69,7 @@ class Publisher:
         self._undelivered: set[bytes] = set(self._documents)  # after a restart everything is brought again
         self._served: set[PeerId] = set()  # in a network of fewer than k peers: who has all our postings
         self._waiting: list[_Waiting] = []
+        self._failures: dict[PeerId, int] = {}
         self._send_at = 0.0
         self.counters = PublisherCounters()
 
@@ -208,20 +211,33 @@ class Publisher:
 
         async def work() -> None:
             for parcel in todo:
-                for items in codec.chunked(parcel.items):
+                chunks = codec.chunked(parcel.items)
+                for i, items in enumerate(chunks):
                     await self._pace(sum(len(item.posting) + 16 for item in items))
                     answer = await self._peers.try_ask(parcel.record, StoreRequest(items))
                     if not isinstance(answer, StoreAnswer) or len(answer.outcomes) != len(items):
-                        self.counters.failed_peers += 1
+                        self._retry_later(parcel.record, [item for chunk in chunks[i:] for item in chunk])
                         break
                     self._read(parcel.record, items, answer)
                 else:
                     reached.add(parcel.record.peer_id)
+                    self._failures.pop(parcel.record.peer_id, None)
 
         async with asyncio.TaskGroup() as group:
             for _ in range(PARALLEL_PEERS):
                 group.create_task(work())
         return frozenset(reached)
+
+    def _retry_later(self, record: PeerRecord, items: Sequence[StoreItem]) -> None:
+        """A peer gave no usable answer: it may be busy, so try a few times, ever later; it may be gone, so no more."""
+        self.counters.failed_peers += 1
+        failures = self._failures[record.peer_id] = self._failures.get(record.peer_id, 0) + 1
+        if failures > MAX_RETRIES:
+            del self._failures[record.peer_id]
+            return
+        ready_at = self._ctx.clock.now() + RETRY_S * 2**failures
+        room = MAX_WAITING - len(self._waiting)
+        self._waiting += [_Waiting(record, item, ready_at) for item in items[:room]]
 
     def _read(self, record: PeerRecord, items: Sequence[StoreItem], answer: StoreAnswer) -> None:
         now = self._ctx.clock.now()
