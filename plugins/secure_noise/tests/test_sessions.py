@@ -68,5 +68,5 @@ def test_a_key_file_that_is_missing_stops_the_node_and_is_named(tmp_path: Path) 
         raise AssertionError("the node must not start")
 
     missing = str(tmp_path / "missing")
-    with pytest.raises(PeerkitError, match="psk_file: .*missing cannot be read: No such file"):
+    with pytest.raises(PeerkitError, match=r"psk_file: .*missing cannot be read: No such file"):
         with_nodes(body, {"psk_file": missing}, {})
