@@ -23,7 +23,7 @@ from .progress_view import ProgressView
 BIG_NAME = "northern lights over the fjord.mov"
 BIG_BYTES = 64 * 1024 * 1024
 BIG_WORDS = "fjord northern lights"
-LIBRARY_WORDS = "http client"
+LIBRARY_WORDS = "base events"
 FIND_TIMEOUT_S = 60.0
 SEARCH_TIMEOUT_S = 60.0
 MIB = 1024 * 1024
@@ -165,7 +165,7 @@ def _lookup_hops(node: DemoNode, targets: Sequence[DemoNode]) -> list[int]:
     hops = []
     for target in targets:
         with node.client() as client:
-            answer = client.call("dht.lookup", key=target.peer_id)
+            answer = client.call("dht.lookup", target=target.peer_id)
         if isinstance(answer, dict):
             hops.append(int(_number(answer["hops"])))
     return hops
