@@ -1,0 +1,159 @@
+"""`peerkit up` and the commands against it: real processes, real sockets, real files."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+TIMEOUT_S = 50.0
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
+
+# Peers are met by their address here; finding them is what the demo and the simulations are for.
+PROFILE = """
+[node]
+extends = "local"
+disable = ["discovery_kademlia", "search"]
+"""
+
+
+@dataclass
+class Up:
+    """A running node."""
+
+    process: subprocess.Popen[str]
+    data_dir: Path
+    peer_id: str
+    address: str
+
+    def ask(self, *words: str) -> Any:
+        """The JSON answer of a command."""
+        return json.loads(self.run("--json", *words).stdout)
+
+    def run(self, *words: str, status: int = 0) -> subprocess.CompletedProcess[str]:
+        return peerkit(*words, data_dir=self.data_dir, status=status)
+
+    def stop(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(TIMEOUT_S)
+
+
+def peerkit(*words: str, data_dir: Path, status: int = 0) -> subprocess.CompletedProcess[str]:
+    environ = {**os.environ, "PEERKIT_DATA_DIR": str(data_dir), "XDG_CACHE_HOME": str(data_dir.parent / "cache")}
+    command = [sys.executable, "-m", "peerkit", *words]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, env=environ, check=False)
+    assert done.returncode == status, done.stderr
+    assert "Traceback" not in done.stderr
+    return done
+
+
+@contextmanager
+def up(folder: Path, name: str, *words: str) -> Iterator[Up]:
+    profile = folder / "profile.toml"
+    profile.write_text(PROFILE)
+    data_dir = folder / name
+    command = [sys.executable, "-m", "peerkit", "up", "--data-dir", str(data_dir), "--profile", str(profile), *words]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            ready, peer_id, *addresses = process.stdout.readline().split()
+            assert ready == "ready"
+            yield Up(process, data_dir, peer_id, addresses[0] if addresses else "")
+        finally:
+            process.kill()
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[Up]:
+    with up(tmp_path, "node") as running:
+        yield running
+
+
+def test_a_node_says_ready_answers_and_leaves_gracefully(node: Up) -> None:
+    assert node.ask("id") == {"peer_id": node.peer_id}
+    status = node.ask("status")
+    assert (status["peer_id"], status["listen"], status["peers"]) == (node.peer_id, [node.address], 0)
+    assert node.run("id").stdout == f"{node.peer_id}\n"
+    assert node.stop() == 0
+    assert not (node.data_dir / "control.json").exists()
+    assert node.run("status", status=6).stderr.startswith("peerkit: no node is running in")
+    assert node.run("id").stdout == f"{node.peer_id}\n"
+
+
+def test_a_data_directory_is_for_one_node(node: Up) -> None:
+    refused = peerkit("up", data_dir=node.data_dir, status=1)
+    assert f"is used by another node (process {node.process.pid})" in refused.stderr
+    assert node.ask("id") == {"peer_id": node.peer_id}
+
+
+def test_a_port_in_use_is_one_sentence(node: Up, tmp_path: Path) -> None:
+    listen = node.address.rpartition("/")[0]
+    refused = peerkit(
+        *("up", "--profile", str(tmp_path / "profile.toml"), "--set", f'listen=["{listen}"]'),
+        data_dir=tmp_path / "other",
+        status=1,
+    )
+    assert listen.rpartition(":")[2] in refused.stderr
+    assert len(refused.stderr.splitlines()) == 1
+
+
+def test_a_wrong_profile_names_every_problem(tmp_path: Path) -> None:
+    words = ("up", "--set", "lisen=[]", "--set", "node.slots.member_in=-1")
+    refused = peerkit(*words, data_dir=tmp_path / "node", status=2)
+    assert "node.lisen" in refused.stderr
+    assert "listen" in refused.stderr
+    assert "node.slots.member_in" in refused.stderr
+    assert not (tmp_path / "node").exists()
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_a_file_goes_from_one_process_to_another(tmp_path: Path, loop: str) -> None:
+    content = os.urandom(3_000_000)
+    (tmp_path / "a file.bin").write_bytes(content)
+    with up(tmp_path, "a", "--set", f"loop={loop}") as a, up(tmp_path, "b", "--set", f"loop={loop}") as b:
+        (shared,) = a.ask("share", str(tmp_path / "a file.bin"))
+        assert set(shared) == {"content_id", "name", "size_bytes", "type", "link"}
+        assert a.ask("ls") == [shared]
+        got = b.ask("get", shared["link"], "-o", str(tmp_path / "out.bin"))
+        assert set(got) == {"content_id", "path", "size_bytes", "seconds", "bytes_per_s", "sources"}
+        assert (tmp_path / "out.bin").read_bytes() == content
+        (peer,) = b.ask("peers")
+        assert set(peer) == {"peer_id", "addresses", "direction", "transport", "rtt_s", "protocols"}
+        assert peer["peer_id"] == a.peer_id
+        (event, *_) = [
+            json.loads(line) for line in b.run("--json", "events", "--type", "PeerConnected").stdout.splitlines()
+        ]
+        assert event["fields"]["peer_id"] == a.peer_id
+        a.run("rm", shared["content_id"])
+        assert a.ask("ls") == []
+        assert (tmp_path / "a file.bin").read_bytes() == content
+        assert (a.stop(), b.stop()) == (0, 0)
+
+
+def test_get_starts_a_node_by_itself(node: Up, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("remember the milk")
+    (shared,) = node.ask("share", str(tmp_path / "notes.txt"))
+    words = ("get", shared["link"], "-o", str(tmp_path / "got.txt"), "--profile", str(tmp_path / "profile.toml"))
+    done = peerkit("--json", *words, data_dir=tmp_path / "short")
+    assert json.loads(done.stdout)["content_id"] == shared["content_id"]
+    assert (tmp_path / "got.txt").read_text() == "remember the milk"
+    assert not (tmp_path / "short" / "control.json").exists()
+
+
+def test_events_are_followed_until_ctrl_c(node: Up) -> None:
+    command = [sys.executable, "-m", "peerkit", "events", "--follow", "--data-dir", str(node.data_dir)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert "NodeStarted" in process.stdout.readline()
+        node.run("connect", "tcp://127.0.0.1:1", status=1)
+        assert "DialFailed" in process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=TIMEOUT_S)
+        assert (process.returncode, err) == (130, "")
