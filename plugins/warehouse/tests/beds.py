@@ -50,14 +50,14 @@ async def open_node(
         yield node
 
 
-async def ask(node: Node, name: str, call: CollectingCall | None = None, **args: object) -> Any:
+async def ask(node: Node, name: str, call: CollectingCall | None = None, /, **args: object) -> Any:
     """Run an operation as the control socket does."""
     operation = node.operations.get(name).operation
     return await operation.handler(node.operations.parse(name, args), call or CollectingCall())
 
 
 async def share(node: Node, *paths: Path, **args: object) -> list[Shared]:
-    return cast(list[Shared], await ask(node, "share", paths=[str(p) for p in paths], **args))
+    return cast(list[Shared], await ask(node, "share", None, paths=[str(p) for p in paths], **args))
 
 
 async def get(node: Node, ref: str, output: Path, call: CollectingCall | None = None, **args: object) -> Got:

@@ -125,8 +125,8 @@ def test_a_folder_arrives_with_everything_in_it(tmp_path: Path) -> None:
             expected = {p.relative_to(folder): p for p in folder.rglob("*") if not p.is_symlink()}
             arrived = {p.relative_to(tmp_path / "out"): p for p in (tmp_path / "out").rglob("*")}
             assert set(arrived) == set(expected)
-            for name, path in arrived.items():
-                assert path.is_dir() or path.read_bytes() == expected[name].read_bytes()
+            for relative, path in arrived.items():
+                assert path.is_dir() or path.read_bytes() == expected[relative].read_bytes()
             # what was fetched can be given on
             async with open_node(tmp_path / "c", net) as c:
                 onward = str(Link(Link.parse(shared.link).content, "", None, (b.addresses[0],)))
@@ -442,3 +442,61 @@ def test_a_cancelled_download_keeps_what_came_and_serves_it(tmp_path: Path) -> N
             assert (await ask(c, "stat")).incomplete == 0
 
     run(main())
+
+
+def test_a_server_without_a_free_slot_says_busy_and_serves_later(tmp_path: Path) -> None:
+    async def main() -> None:
+        net = SimNetwork()
+        original = make_file(tmp_path / "o", 4 * SIZE)
+        async with (
+            open_node(tmp_path / "a", net, upload_slots=1) as a,
+            open_node(tmp_path / "b", net) as b,
+            open_node(tmp_path / "c", net) as c,
+        ):
+            (shared,) = await share(a, original)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(get(b, shared.link, tmp_path / "one"))
+                group.create_task(get(c, shared.link, tmp_path / "two"))
+            assert digest(tmp_path / "one") == digest(tmp_path / "two") == digest(original)
+            assert (await ask(a, "stat")).uploads == 0
+
+    run(main())
+
+
+@pytest.mark.parametrize("sent", [b"", b"\x02", b"\x01", b"\x01" + b"\xff" * 46, b"\x01" + b"\x02" * 20])
+def test_a_server_survives_every_malformed_stream(tmp_path: Path, sent: bytes) -> None:
+    async def main() -> None:
+        net = SimNetwork()
+        original = make_file(tmp_path / "o", SIZE)
+        async with open_node(tmp_path / "a", net) as a, open_node(tmp_path / "b", net) as b:
+            (shared,) = await share(a, original)
+            peer = await b.connect(a.addresses[0])
+            for _ in range(20):
+                stream = await peer.open_stream("peerkit/warehouse")
+                if sent:
+                    await stream.write(sent)
+                await stream.finish()
+            await get(b, shared.link, tmp_path / "copy")
+            assert digest(tmp_path / "copy") == digest(original)
+
+    run(main())
+
+
+def test_a_claim_of_a_giant_is_refused_before_a_byte_is_written(tmp_path: Path) -> None:
+    async def main() -> None:
+        net = SimNetwork()
+        size, top = 1 << 60, bytes(32)
+        giant = content_id(ContentKind.FILE, size, top)
+
+        async def claims(stream: Stream, request: Request, content: Content) -> bool:
+            del request, content
+            await stream.write(Info(ContentKind.FILE, size, top, True).to_bytes())
+            return True
+
+        content = Content(make_file(tmp_path / "file.bin", 1))
+        async with source(net, content, claims) as a, open_node(tmp_path / "c", net) as c:
+            with pytest.raises(StorageError, match="full"):
+                await get(c, str(Link(giant, "giant", None, (a.addresses[0],))), tmp_path / "copy")
+
+    run(main())
+    assert not list((tmp_path / "c" / "plugins" / "warehouse" / "partial").iterdir())

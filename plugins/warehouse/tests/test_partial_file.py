@@ -98,7 +98,7 @@ def test_any_corruption_of_proof_or_data_is_found_and_nothing_is_written(tmp_pat
                 parts[which][at] ^= data.draw(st.integers(1, 255))
             case "cut":
                 del parts[which][-1]
-            case "grow":
+            case _:
                 parts[which] += b"\0"
         with pytest.raises(RemoteProtocolError):
             partial.put(group, bytes(parts[0]), bytes(parts[1]), [bytes(parts[2])])

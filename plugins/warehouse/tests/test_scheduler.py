@@ -325,7 +325,7 @@ def test_whatever_happens_one_honest_source_finishes_it(events: list[tuple[str, 
                     s.receive_refusal(name, group, now, busy=what == "busy")
             case "bytes":
                 s.receive_bytes(name, 100, now)
-            case "time":
+            case _:
                 now += group
                 s.handle_timer(now)
         known = {source.name for source in s.sources}

@@ -1,7 +1,7 @@
 """One node's store: sharing, changes, copies, removal, quota, collection, crashes."""
 
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from peerkit_warehouse.index import Origin, State
 from peerkit_warehouse.plugin import Warehouse, plugin
 from peerkit_warehouse.settings import WarehouseSettings
 
+from peerkit import PeerRecord
 from peerkit.capabilities import BLOB_STORE, CONTENT_ROUTING, BlobStore
 from peerkit.errors import LimitExceeded, NotFound, UsageError, VerificationFailed
 from peerkit.event import ContentShared, ContentUnshared
@@ -23,6 +24,7 @@ class FakeRouting:
 
     def __init__(self) -> None:
         self.keys: set[bytes] = set()
+        self.providers: list[PeerRecord] = []
 
     async def provide(self, key: bytes) -> int:
         self.keys.add(key)
@@ -31,8 +33,9 @@ class FakeRouting:
     async def unprovide(self, key: bytes) -> None:
         self.keys.discard(key)
 
-    def find_providers(self, key: bytes, limit: int = 16) -> object:
-        raise NotImplementedError
+    async def find_providers(self, key: bytes, limit: int = 16) -> AsyncIterator[PeerRecord]:
+        for record in self.providers[:limit]:
+            yield record
 
 
 class Bed:
@@ -41,7 +44,7 @@ class Bed:
     def __init__(self, folder: Path, platform: SimPlatform, settings: WarehouseSettings) -> None:
         self.ctx = FakePluginContext(settings, platform, name="warehouse", spec=plugin, data_dir=folder / "data")
         self.routing = FakeRouting()
-        self.ctx.supply(CONTENT_ROUTING, self.routing)  # type: ignore[arg-type]
+        self.ctx.supply(CONTENT_ROUTING, self.routing)
         self.warehouse = Warehouse(self.ctx)
         self.ctx.started()
 

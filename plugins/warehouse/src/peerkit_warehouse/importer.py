@@ -79,10 +79,11 @@ class Importer:
             await self._store.reserve(total)
         plain = [(f.path, f.size) for f in found if not f.is_folder]
         hashed = await self._hash(plain, copy, on_bytes)
+        known = await self._store.index.get_many([one.content for one in hashed])
         items: dict[int, Item] = {}
         singles = (i for i, f in enumerate(found) if not f.is_folder)
         for i, one in zip(singles, hashed, strict=True):
-            items[i] = await self._item(found[i].name, one, copy, Origin.SHARED, listed)
+            items[i] = self._item(known.get(one.content), found[i].name, one, copy, Origin.SHARED, listed)
         for start in range(0, len(items), ROWS):
             await self._store.put(list(items.values())[start : start + ROWS])
         for i, folder in enumerate(found):
@@ -98,10 +99,12 @@ class Importer:
         hashes = hash_leaves(data)
         content = content_id(ContentKind.FOLDER, len(data), top_of(hashes))
         await self._ctx.run_blocking(lambda: put_bytes(data, hashes, content, self._store.layout))
+        known = await self._store.index.get_many([one.content for one in hashed])
         rows: dict[bytes, Item] = {}
         for one in hashed:
             if one.content.root not in rows:
-                rows[one.content.root] = await self._item(one.path.name, one, copy, Origin.MEMBER, False)
+                before = known.get(one.content)
+                rows[one.content.root] = self._item(before, one.path.name, one, copy, Origin.MEMBER, False)
         members = list(rows.values())
         for start in range(0, len(members), ROWS):
             some = members[start : start + ROWS]
@@ -159,9 +162,8 @@ class Importer:
             await flush()
         return [out[i] for i in range(len(files))]
 
-    async def _item(self, name: str, one: Hashed, copy: bool, origin: Origin, listed: bool) -> Item:
-        """The row of a hashed file, joined with the one that may be there: content is kept once."""
-        known = await self._store.index.get(one.content)
+    def _item(self, known: Item | None, name: str, one: Hashed, copy: bool, origin: Origin, listed: bool) -> Item:
+        """The row of a hashed file, joined with the one that may be there (`known`): content is kept once."""
         now = self._store.wall()
         in_store = copy or (known is not None and known.state is State.COMPLETE and known.path is None)
         if known is not None and known.origin < origin:

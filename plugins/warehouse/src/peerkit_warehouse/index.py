@@ -37,6 +37,7 @@ _COLUMNS = (
     "id, kind, size, total, top, name, type, state, origin, path, mark_size, mark_mtime, mark_inode, listed, pinned, "
     "added_at, used_at"
 )
+_MANY = 500  # below SQLite's limit of parameters on every build
 _PLACES = ", ".join("?" * len(_COLUMNS.split(",")))
 
 
@@ -151,6 +152,22 @@ class Index:
         def work(cursor: DatabaseCursor) -> Item | None:
             row = cursor.execute(f"SELECT {_COLUMNS} FROM contents WHERE id = ?", (content.root,)).fetchone()
             return None if row is None else _item(row)
+
+        return await self._database.run(work)
+
+    async def get_many(self, contents: Sequence[ContentId]) -> dict[ContentId, Item]:
+        """Those of `contents` that are known."""
+        roots = [content.root for content in contents]
+
+        def work(cursor: DatabaseCursor) -> dict[ContentId, Item]:
+            found = {}
+            for start in range(0, len(roots), _MANY):
+                some = roots[start : start + _MANY]
+                sql = f"SELECT {_COLUMNS} FROM contents WHERE id IN ({', '.join('?' * len(some))})"
+                for row in cursor.execute(sql, some).fetchall():
+                    item = _item(row)
+                    found[item.content] = item
+            return found
 
         return await self._database.run(work)
 

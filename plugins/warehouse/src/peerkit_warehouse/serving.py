@@ -1,7 +1,7 @@
-"""Answering other peers: one task for each stream, requests in order, reading ahead by one from the disk.
+"""Answering other peers: requests of a stream in order, reading ahead from the disk.
 
-Bounds: a stream holds two buffers of one range; `upload_slots` ranges are read or written at once on the whole node,
-more are answered BUSY; a peer that does not take its bytes for 30 s is cut off.
+Bounds: `upload_slots` ranges are read or written at once on the whole node, each with one buffer, more are answered
+BUSY; a peer that does not take its bytes for 30 s is cut off.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from .transfer_codec import Ask, Info, Refusal, Request
 
 WRITE_TIMEOUT_S = 30.0  # for one range: a reader that is slower than 35 KB/s must not hold a slot
 IDLE_TIMEOUT_S = 120.0  # between two requests
-AHEAD = 1
+AHEAD = 3  # answers prepared while one is written: hides the disk's latency, and that of opening many small files
 
 
 @dataclass(slots=True)
@@ -53,14 +53,20 @@ class Server:
 
     async def on_stream(self, stream: Stream) -> None:
         """Serve one stream until the peer finishes it."""
-        version = await stream.read_exactly(1)
+        try:
+            async with asyncio.timeout(IDLE_TIMEOUT_S):
+                version = await stream.read_exactly(1)
+        except (PeerkitError, TimeoutError):
+            self.bad_requests += 1
+            stream.reset()
+            return
         if version[0] != codec.VERSION:
             await stream.write(codec.error(Refusal.VERSION, f"transfer version {codec.VERSION} is spoken here"))
             return
         serving = _Serving(self, stream)
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(serving.read_requests())
+                group.create_task(serving.read_requests(group))
                 group.create_task(serving.write_answers())
         except* PeerkitError as errors:
             self.bad_requests += errors.subgroup(RemoteProtocolError) is not None
@@ -75,12 +81,12 @@ class _Serving:
     def __init__(self, server: Server, stream: Stream) -> None:
         self._server = server
         self._stream = stream
-        self._answers: asyncio.Queue[_Answer | None] = asyncio.Queue(AHEAD)
+        self._answers: asyncio.Queue[asyncio.Task[_Answer] | None] = asyncio.Queue(AHEAD)
         self._free: list[bytearray] = []
         self.slots = 0
 
-    async def read_requests(self) -> None:
-        """Take requests and prepare their answers."""
+    async def read_requests(self, group: asyncio.TaskGroup) -> None:
+        """Take requests and begin their answers."""
         stream = self._stream
         while True:
             try:
@@ -93,12 +99,13 @@ class _Serving:
             if not head:
                 await self._answers.put(None)
                 return
-            await self._answers.put(await self._answer(Request.from_bytes(head)))
+            await self._answers.put(group.create_task(self._answer(Request.from_bytes(head))))
 
     async def write_answers(self) -> None:
         """Write answers in order."""
         stream = self._stream
-        while (answer := await self._answers.get()) is not None:
+        while (begun := await self._answers.get()) is not None:
+            answer = await begun
             try:
                 async with asyncio.timeout(WRITE_TIMEOUT_S):
                     await stream.write(answer.head)

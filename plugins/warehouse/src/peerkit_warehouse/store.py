@@ -114,9 +114,9 @@ class Store:
         Raises:
             NotFound, VerificationFailed.
         """
-        self._used[content] = self.wall()
         try:
             async with self.holdings.use(content) as holding:
+                self._used[content] = self.wall()
                 yield holding
         except VerificationFailed as exc:
             await self.note_changed(content, str(exc))

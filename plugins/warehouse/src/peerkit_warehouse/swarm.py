@@ -21,9 +21,9 @@ from .transfer_codec import Info
 
 PROTOCOL = "peerkit/warehouse"
 DIAL_TIMEOUT_S = 5.0
-FIRST_ROUND_S = 2.0  # until the second search
-ROUND_S = 10.0  # between later searches
-RETRY_S = 15.0  # before a candidate that failed is tried again
+LONELY_ROUND_S = 2.0  # between two searches while there is no source
+ROUND_S = 10.0  # between two searches for more
+RETRY_S = 5.0  # before a candidate that failed is tried again
 MAX_CANDIDATES = 256  # remembered for one download: a routing answer full of inventions costs no more memory
 
 Target = Address | PeerRecord | PeerId
@@ -70,7 +70,7 @@ class Swarm:
                 async for target in self._candidates():
                     self._consider(group, target)
                 self._rounds += 1
-                await asyncio.sleep(FIRST_ROUND_S if self._rounds == 1 else ROUND_S)
+                await asyncio.sleep(ROUND_S if self._live else LONELY_ROUND_S)
 
     async def _candidates(self) -> AsyncIterator[Target]:
         for place in self._places:
@@ -196,8 +196,8 @@ class Swarm:
         if self._live or self._attempts or not self._rounds:
             return False
         patience = self._ctx.settings.search_timeout_s
-        if not self._tried_at:
-            patience = min(patience, FIRST_ROUND_S + 1)  # two searches found no name at all
+        if not self._tried_at and self._ctx.pool.peers():
+            patience = min(patience, LONELY_ROUND_S + 1)  # we are connected, and two searches found no name at all
         if not self._search or (self._ctx.find(CONTENT_ROUTING) is None and not self.used):
             patience = 0.0  # nothing will change by waiting
         return now - self._alive_at >= patience
