@@ -18,7 +18,7 @@ from ..session import Purpose
 from .mux import MIN_WINDOW
 
 VERSION = 1
-MAX_HELLO_BYTES = 8_000  # the handshake's messages are ≤ 8 KiB
+MAX_HELLO_BYTES = 7_900  # with pattern byte, keys, tags and certificate it fits a handshake message of 8 KiB
 MAX_WINDOW_BYTES = 1 << 40  # a peer may allow us much, but its numbers stay in 64 bits
 
 
