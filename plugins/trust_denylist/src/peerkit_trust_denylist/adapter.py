@@ -58,7 +58,7 @@ class TrustDenyList:
     ) -> Sequence[Operation[DenyRequest] | Operation[AllowRequest] | Operation[Nothing]]:
         return [deny_operation(self.deny), allow_operation(self.allow), list_operation(self.show)]
 
-    async def deny(self, request: DenyRequest, call: Call) -> Sequence[DeniedAnswer]:  # noqa: ARG002
+    async def deny(self, request: DenyRequest, call: Call) -> Sequence[DeniedAnswer]:
         rules = [Rule.parse(text) for text in request.rules]
         if len(self._list) + len(rules) > MAX_ENTRIES:
             raise UsageError(f"the deny list holds at most {MAX_ENTRIES} rules; deny a network instead of its hosts")
@@ -70,7 +70,7 @@ class TrustDenyList:
         await self._write("INSERT OR REPLACE INTO rules VALUES (?, ?, ?)", rows)
         return [_answer(entry, left.get(rule, 0)) for rule in rules if (entry := self._list.get(rule)) is not None]
 
-    async def allow(self, request: AllowRequest, call: Call) -> Sequence[AllowedAnswer]:  # noqa: ARG002
+    async def allow(self, request: AllowRequest, call: Call) -> Sequence[AllowedAnswer]:
         rules = [Rule.parse(text) for text in request.rules]
         for rule in rules:
             entry = self._list.get(rule)
@@ -86,7 +86,7 @@ class TrustDenyList:
         covering = [(rule, self._list.covering(rule)) for rule in rules]
         return [AllowedAnswer(rule=rule.text, still_denied_by=by.rule.text if by else "") for rule, by in covering]
 
-    async def show(self, request: Nothing, call: Call) -> Sequence[DeniedAnswer]:  # noqa: ARG002
+    async def show(self, request: Nothing, call: Call) -> Sequence[DeniedAnswer]:
         return [_answer(entry) for entry in sorted(self._list, key=lambda e: (e.rule.kind.value, e.rule.text))]
 
     async def _leave_denied(self) -> dict[Rule, int]:
