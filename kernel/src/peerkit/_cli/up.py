@@ -14,6 +14,7 @@ import click
 
 from .._config.profile import Resolved
 from .._runtime.logging_setup import configure
+from .._runtime.watchdog import Watchdog
 from ..errors import ConfigError
 from . import output
 from .short_node import open_node, resolve_profile
@@ -47,7 +48,12 @@ async def _run(access: "Access", as_json: bool) -> None:
         else:
             click.echo(" ".join(["ready", str(node.peer_id), *addresses]))
         sys.stdout.flush()  # whoever started us may wait for it at the other end of a pipe
-        await stopped.wait()
+        watchdog = Watchdog()
+        watchdog.start()
+        try:
+            await stopped.wait()
+        finally:
+            watchdog.stop()
 
 
 def _stop_on_signals(stopped: asyncio.Event) -> None:

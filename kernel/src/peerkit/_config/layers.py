@@ -94,7 +94,7 @@ def parse_set(text: str) -> tuple[tuple[str, ...], object] | str:
     key, equals, value = text.partition("=")
     path = tuple(part.strip() for part in key.split("."))
     if not equals or not all(path):
-        return f"--set {text!r}: write key=value, such as listen=[] or plugins.search.language=de"
+        return f"--set {text!r}: write key=value, such as listen=[] or log_level=debug"
     if path[0] not in ("node", "plugins"):
         path = ("node", *path)
     if len(path) < (2 if path[0] == "node" else 3):
