@@ -13,7 +13,7 @@ from .codec import MAX_TYPE_CHARS
 class SearchRequest(Model):
     """Find shared content whose name holds all the words."""
 
-    words: Annotated[tuple[str, ...], Arg(positional=True, metavar="WORDS", help="all must match")]
+    words: Annotated[tuple[str, ...], Field(min_length=1), Arg(positional=True, metavar="WORDS", help="all must match")]
     limit: Annotated[int, Field(ge=1, le=100), Arg(short="n", help="results at most")] = 20
     type: Annotated[
         str,
