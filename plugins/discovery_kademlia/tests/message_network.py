@@ -34,13 +34,15 @@ DEADLINE_S = 5.0
 ROUND_TRIPS_OF_A_DIAL = 2  # TCP's and the handshake's
 
 
-def make_record(seed: int, host: str = "", is_client: bool = False, now_wall: float = WALL) -> PeerRecord:
+def make_record(
+    seed: int, host: str = "", is_client: bool = False, now_wall: float = WALL, sequence: int = 1
+) -> PeerRecord:
     """The record of a peer whose id follows `seed`; each host in its own public /24 unless told."""
     host = host or f"{20 + (seed >> 16)}.{seed >> 8 & 255}.{seed & 255}.1"
     identity = Identity(random.Random(seed).randbytes(32))
     protocols = {"example.org/one": "1.0.0", "example.org/two": "1.0.0"}
     addresses = (Address("tcp", host, 4433),)
-    made = PeerRecord.make(identity, NETWORK, seed + 1, now_wall, addresses, bytes(32), protocols, is_client=is_client)
+    made = PeerRecord.make(identity, NETWORK, sequence, now_wall, addresses, bytes(32), protocols, is_client=is_client)
     return PeerRecord.from_bytes(made.to_bytes(), NETWORK, now_wall)  # as it comes from the wire
 
 

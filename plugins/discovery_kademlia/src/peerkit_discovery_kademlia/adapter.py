@@ -149,13 +149,15 @@ class KademliaPlugin:
 
     async def _on_peer(self, peer: Peer) -> None:
         """A member that speaks our protocol: its answer proves that it does, and that its record is here."""
-        try:
-            await peer.request(PROTOCOL, _PING, self._ctx.settings.request_timeout_s)
-        except PeerkitError as exc:  # it left at once, or another session between us won and starts this anew
-            self._ctx.log.debug("no pong", peer=peer.id.short, reason=str(exc))
+        for _ in range(2):  # the first session may lose against one that the peer opened at the same time
+            try:
+                await peer.request(PROTOCOL, _PING, self._ctx.settings.request_timeout_s)
+            except PeerkitError as exc:
+                self._ctx.log.debug("no pong", peer=peer.id.short, reason=str(exc))
+                continue
+            self._asking.observe(peer.session)
+            self._newcomer.set()
             return
-        self._asking.observe(peer.session)
-        self._newcomer.set()
 
     # -- again and again -----------------------------------------------------------------------------------------
 
