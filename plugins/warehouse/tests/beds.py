@@ -10,8 +10,8 @@ from typing import Any, cast
 from peerkit_warehouse.operations import Got, Shared
 from pydantic import BaseModel
 
-from peerkit import Node
-from peerkit.testing import SimNetwork, SimPlatform
+from peerkit import Node, PluginSpec, Settings
+from peerkit.testing import SimNetwork
 
 OTHERS = ("discovery_kademlia", "search", "trust_denylist")
 
@@ -36,17 +36,17 @@ class CollectingCall:
 async def open_node(
     data_dir: Path,
     net: SimNetwork | None = None,
-    platform: SimPlatform | None = None,
+    plugins: Mapping[str, PluginSpec[Settings]] | None = None,
     **settings: object,
 ) -> AsyncIterator[Node]:
     """A node with the warehouse and no routing; `settings` are the warehouse's.  Without a network: real sockets."""
-    platform = platform or (net.platform() if net else None)
+    platform = net.platform() if net else None
     listen = f"tcp://{platform.ip if platform else '127.0.0.1'}:0"
     table: Mapping[str, object] = {
         "node": {"extends": "local", "disable": OTHERS, "listen": [listen]},
         "plugins": {"warehouse": {"reserve_bytes": 0, **settings}},
     }
-    async with Node.open(table, data_dir=data_dir, platform=platform) as node:
+    async with Node.open(table, data_dir=data_dir, platform=platform, plugins=plugins) as node:
         yield node
 
 

@@ -20,7 +20,8 @@ from peerkit_warehouse.merkle_tree import (
 )
 from peerkit_warehouse.transfer_codec import Ask, Info, Refusal, Request
 
-from peerkit import Node, ProtocolSpec, Stream
+from peerkit import Node, PeerRecord, PluginContext, PluginSpec, ProtocolSpec, Settings, Stream
+from peerkit.capabilities import CONTENT_ROUTING
 from peerkit.errors import NotFound, StorageError, VerificationFailed
 from peerkit.testing import SimNetwork, run
 from plugins.warehouse.tests.beds import OTHERS, CollectingCall, ask, digest, get, make_file, open_node, share
@@ -352,6 +353,46 @@ def test_content_that_nobody_has_is_not_found(tmp_path: Path) -> None:
                 await get(b, str(content.id), tmp_path / "copy")
             with pytest.raises(NotFound):
                 await get(b, link_to(content, a), tmp_path / "copy")
+
+    run(main())
+
+
+def test_a_search_that_finds_nobody_ends_in_time(tmp_path: Path) -> None:
+    """With routing that never finds anybody, and a connected peer that has something else."""
+
+    class Nobody:
+        async def find_providers(self, key: bytes, limit: int = 16) -> AsyncIterator[PeerRecord]:
+            del key, limit
+            await asyncio.sleep(0.5)
+            for record in list[PeerRecord]():
+                yield record
+
+        async def provide(self, key: bytes) -> int:
+            return len(key) * 0
+
+        async def unprovide(self, key: bytes) -> None: ...
+
+    def factory(ctx: PluginContext[Settings]) -> object:
+        ctx.provide(CONTENT_ROUTING, Nobody())
+        return Nobody()
+
+    async def main() -> None:
+        net = SimNetwork()
+        content = Content(make_file(tmp_path / "file.bin", 10))
+        routing = PluginSpec(settings=Settings, factory=factory, provides=[CONTENT_ROUTING])
+        async with (
+            open_node(tmp_path / "a", net, {"routing": routing}) as a,
+            open_node(tmp_path / "b", net, {"routing": routing}) as b,
+        ):
+            begun = b.clock.now()
+            with pytest.raises(NotFound):
+                await get(b, str(content.id), tmp_path / "copy")
+            assert 14 < b.clock.now() - begun < 25  # connected to nobody: maybe later
+            await b.connect(a.addresses[0])
+            begun = b.clock.now()
+            with pytest.raises(NotFound):
+                await get(b, str(content.id), tmp_path / "copy")
+            assert b.clock.now() - begun < 6  # everybody said no
 
     run(main())
 

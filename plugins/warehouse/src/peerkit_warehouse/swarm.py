@@ -16,7 +16,7 @@ from peerkit.errors import NotFound, PeerkitError, RemoteProtocolError, Verifica
 
 from .content_id import ContentId
 from .settings import WarehouseSettings
-from .source_stream import SourceStream
+from .source_stream import Refused, SourceStream
 from .transfer_codec import Info
 
 PROTOCOL = "peerkit/warehouse"
@@ -58,6 +58,7 @@ class Swarm:
         self._search = search
         self._live: dict[str, tuple[SourceStream, Info]] = {}
         self._tried_at: dict[str, float] = {}
+        self._without: set[str] = set()  # said that they do not have it
         self._attempts = 0
         self._rounds = 0
         self._alive_at = ctx.clock.now()
@@ -116,6 +117,8 @@ class Swarm:
                         info = await source.info(self.content)
                     except PeerkitError as exc:
                         self.failures[name] = str(exc)
+                        if isinstance(exc, Refused):
+                            self._without.add(name)
                         running.cancel()
                         return
                     if name in self._live:
@@ -132,8 +135,10 @@ class Swarm:
         except PeerkitError as exc:
             self.failures[_name(target)] = str(exc)
         finally:
-            self._attempts -= attempting
-            self._alive_at = max(self._alive_at, self._ctx.clock.now())
+            if attempting:
+                self._attempts -= 1
+            else:
+                self._alive_at = self._ctx.clock.now()
 
     def _join(self, source: SourceStream, info: Info) -> None:
         self._live[source.name] = (source, info)
@@ -196,8 +201,8 @@ class Swarm:
         if self._live or self._attempts or not self._rounds:
             return False
         patience = self._ctx.settings.search_timeout_s
-        if not self._tried_at and self._ctx.pool.peers():
-            patience = min(patience, LONELY_ROUND_S + 1)  # we are connected, and two searches found no name at all
+        if self._without.issuperset(self._tried_at) and self._ctx.pool.peers():
+            patience = min(patience, LONELY_ROUND_S + 1)  # connected, and two searches found nobody who may have it
         if not self._search or (self._ctx.find(CONTENT_ROUTING) is None and not self.used):
             patience = 0.0  # nothing will change by waiting
         return now - self._alive_at >= patience
