@@ -28,7 +28,7 @@ $(TOOLS): $(READY)
 	@touch $@
 
 test: setup
-	$(PY) -m pytest
+	$(PY) -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 check: setup $(TOOLS)
 	$(PY) -m ruff format --check .
