@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-TIMEOUT_S = 50.0
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
+TIMEOUT_S = 100.0  # of one command; the machine may be busy
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(200)]
 
 # Peers are met by their address here; finding them is what the demo and the simulations are for.
 PROFILE = """
@@ -46,7 +46,8 @@ class Up:
 
 
 def peerkit(*words: str, data_dir: Path, status: int = 0) -> subprocess.CompletedProcess[str]:
-    environ = {**os.environ, "PEERKIT_DATA_DIR": str(data_dir), "XDG_CACHE_HOME": str(data_dir.parent / "cache")}
+    cache = data_dir.parent.parent / "cache"  # all tests of one run share it
+    environ = {**os.environ, "PEERKIT_DATA_DIR": str(data_dir), "XDG_CACHE_HOME": str(cache)}
     command = [sys.executable, "-m", "peerkit", *words]
     done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, env=environ, check=False)
     assert done.returncode == status, done.stderr
@@ -147,13 +148,13 @@ def test_get_starts_a_node_by_itself(node: Up, tmp_path: Path) -> None:
     assert not (tmp_path / "short" / "control.json").exists()
 
 
-def test_events_are_followed_until_ctrl_c(node: Up) -> None:
+def test_events_are_followed_until_ctrl_c(node: Up, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "peerkit", "events", "--follow", "--data-dir", str(node.data_dir)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert "NodeStarted" in process.stdout.readline()
-        node.run("connect", "tcp://127.0.0.1:1", status=1)
-        assert "DialFailed" in process.stdout.readline()
+        node.run("share", str(tmp_path / "profile.toml"))
+        assert "ContentShared" in process.stdout.readline()
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=TIMEOUT_S)
         assert (process.returncode, err) == (130, "")
