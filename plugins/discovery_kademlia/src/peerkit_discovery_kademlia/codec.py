@@ -138,7 +138,7 @@ def decode_answer(data: bytes) -> Answer:
     if len(message.nodes) > MAX_NODES or len(message.providers) > MAX_PROVIDERS:
         raise RemoteProtocolError("an answer names more peers than allowed")
     nodes = tuple(message.nodes)
-    if any(len(node) > MAX_NODE_BYTES for node in nodes):
+    if nodes and max(map(len, nodes)) > MAX_NODE_BYTES:
         raise RemoteProtocolError("an answer holds a peer record that is too long")
     if len(message.value) > MAX_VALUE_BYTES + _SIGNED_OVERHEAD:
         raise RemoteProtocolError("an answer holds a value that is too long")

@@ -24,7 +24,7 @@ class Joining:
         self._interval_s = interval_s
         self._rng = rng
         self._joined_at: float | None = None
-        self._looked_at = [0.0] * BUCKETS
+        self._looked_at: list[float] = []
 
     @property
     def is_joined(self) -> bool:
@@ -32,9 +32,12 @@ class Joining:
 
     def joined(self, now: float, answered: int) -> None:
         """Our own key was looked up and so many peers answered."""
-        if answered:
-            self._joined_at = now
-            self._looked_at[BUCKETS - 1] = now
+        if not answered:
+            return
+        self._joined_at = now
+        if not self._looked_at:  # spread over the interval, so that a bucket's turn comes now and then, not all at once
+            self._looked_at = [now - self._interval_s * self._rng.random() for _ in range(BUCKETS)]
+        self._looked_at[BUCKETS - 1] = now
 
     def wait_s(self, now: float) -> float | None:
         """A newcomer is there: seconds until we should look for our neighbourhood (again); `None`: no need."""
@@ -54,7 +57,9 @@ class Joining:
 
     def stale_keys(self, now: float) -> list[int]:
         """Keys of buckets that were not looked into for long, our own first."""
-        found = []
+        found: list[int] = []
+        if not self._looked_at:
+            return found
         for index in (BUCKETS - 1, *range(self._table.depth + 1)):
             if now - self._looked_at[index] >= self._interval_s:
                 found.append(self._table.own_key if index == BUCKETS - 1 else self._key(index, now))
@@ -62,5 +67,6 @@ class Joining:
         return found
 
     def _key(self, index: int, now: float) -> int:
-        self._looked_at[index] = now
+        if self._looked_at:
+            self._looked_at[index] = now
         return random_key_in(self._table.own_key, index, self._rng)
