@@ -4,6 +4,7 @@ from peerkit._session import frames
 from peerkit._session.frames import Kind
 from peerkit._session.hello import prologue
 from peerkit._session.mux import Mux
+from peerkit.limits import Budget
 
 
 def test_frame_layouts() -> None:
@@ -13,7 +14,7 @@ def test_frame_layouts() -> None:
 
 
 def test_stream_frames() -> None:
-    mux = Mux(True, 65_536, 65_536, 8, 65_536, 65_536, 8)
+    mux = Mux(True, 65_536, 65_536, 8, 65_536, 65_536, 8, Budget("test", 0))
     stream = mux.open(Kind.REQUEST, 2)
     mux.write(stream, memoryview(b"hi"))
     assert b"".join(mux.frames_to_send(1000)) == bytes.fromhex("0c 01 0002 00000001 00000002") + b"hi"

@@ -12,6 +12,7 @@ from peerkit._session.frames import Kind
 from peerkit._session.mux import Event, Mux, What
 from peerkit._session.stream_state import StreamState
 from peerkit.errors import LimitExceeded, LocalProtocolError, RemoteProtocolError
+from peerkit.limits import Budget
 
 WINDOW = 65_536
 
@@ -19,7 +20,8 @@ WINDOW = 65_536
 def make_pair(window: int = WINDOW, session_window: int = 4 * WINDOW, max_streams: int = 4) -> tuple[Mux, Mux]:
     """Dialer and acceptor with two protocols."""
     ours, theirs = (
-        Mux(d, window, session_window, max_streams, window, session_window, max_streams) for d in (True, False)
+        Mux(d, window, session_window, max_streams, window, session_window, max_streams, Budget("test", session_window))
+        for d in (True, False)
     )
     ours.protocols = theirs.protocols = 2
     return ours, theirs
@@ -230,3 +232,19 @@ def test_no_bytes_make_it_raise_anything_but_a_protocol_error(data: bytes) -> No
     _, b = make_pair()
     with contextlib.suppress(RemoteProtocolError):
         b.receive_frames(memoryview(data))
+
+
+def test_windows_grow_while_they_are_used_up_fast_and_memory_allows() -> None:
+    a, b = make_pair(session_window=1 << 20)
+    stream = a.open(Kind.STREAM, 0)
+    a.write(stream, memoryview(bytes(1 << 21)))
+    exchange(a, b)
+    there = b.streams[stream.id]
+    for _ in range(40):
+        b.consumed(there, len(there.read(1 << 20)), now=0.0, rtt_s=1.0)
+        exchange(a, b)
+    assert there.window > WINDOW
+    assert b._memory.used == there.window - WINDOW <= 1 << 20
+    b.reset(there, 1)
+    exchange(a, b)
+    assert b._memory.used == 0

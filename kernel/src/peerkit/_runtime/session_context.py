@@ -11,7 +11,7 @@ from .._session.hello import Terms
 from ..address import Address
 from ..clock import Clock, Rng
 from ..identity import PeerId
-from ..limits import TokenBucket
+from ..limits import Budget, TokenBucket
 from ..protocol import ProtocolSpec
 from ..record import PeerRecord
 from ..security import PlaintextWrapper, Security
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
     from .session import RuntimeSession
+
+MAX_RECEIVE_BYTES = 256 * 1024 * 1024  # what windows of all sessions may grow by; stops many fast senders together
 
 
 class SessionOwner(Protocol):
@@ -57,6 +59,7 @@ class Counters:
 class SessionContext:
     """Attributes:
     owners: protocol id → the plugin that registered it (for logs and isolation).
+    receive_memory: what the streams' windows may grow by, for all sessions together.
     scratch: one receive buffer for all pipes of the node; it is emptied before the next is read.
     """
 
@@ -78,6 +81,7 @@ class SessionContext:
     download: TokenBucket | None
     owner: SessionOwner
     key_life_s: float = 3600.0
+    receive_memory: Budget = field(default_factory=lambda: Budget("the node's receive windows", MAX_RECEIVE_BYTES))
     counters: Counters = field(default_factory=Counters)
     scratch: bytearray = field(default_factory=lambda: bytearray(16_384))
     hello_cache: dict[tuple[str, int], bytes] = field(default_factory=dict)

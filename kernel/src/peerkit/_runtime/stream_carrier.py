@@ -203,6 +203,7 @@ class StreamCarrier:
             agreed.peer_window,
             agreed.peer_session_window,
             agreed.peer_max_streams,
+            context.receive_memory.child(f"session {result.peer_id.short}", context.terms.session_window),
         )
         self._session = RuntimeSession(context, self, mux, result, agreed, self._is_dialer)
         if self._is_dialer:

@@ -13,6 +13,7 @@ from enum import IntEnum
 from typing import assert_never
 
 from ..errors import EndpointClosed, LimitExceeded, LocalProtocolError, RemoteProtocolError
+from ..limits import Budget
 from ..transport import Buffer
 from . import frames
 from .control_frames import (
@@ -63,6 +64,7 @@ class Mux:
         window, session_window: bytes that one stream, and all together, may have unread here.
         max_streams: streams the peer may have open at once.
         peer_*: the same from the peer's Hello.
+        memory: what windows may grow by, a share of the node's; it is closed with the session.
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class Mux:
         peer_window: int,
         peer_session_window: int,
         peer_max_streams: int,
+        memory: Budget,
     ) -> None:
         self.streams: dict[int, StreamState] = {}
         self.unknown_frames = 0
@@ -91,7 +94,7 @@ class Mux:
         self._opened_by_us = 0
         self._max_streams = max_streams
         self._remote = RemoteStreams(is_dialer, max_streams)
-        self._growth_bytes = 0
+        self._memory = memory
 
     @property
     def datagrams_dropped(self) -> int:
@@ -342,16 +345,17 @@ class Mux:
                 self._forget(state)
             return
         if state.receive_credit - state.consumed <= state.window // 2:
-            if (
-                now - state.window_at < 2 * rtt_s
-                and state.window < MAX_WINDOW
-                and self._growth_bytes < self._session_window
-            ):
-                self._growth_bytes += state.window
+            if now - state.window_at < 2 * rtt_s and state.window < MAX_WINDOW and self._may_grow(state.window):
                 state.window *= 2
             state.window_at = now
             state.receive_credit = state.consumed + state.window
             self._queue.control(frames.MAX_STREAM_HEADER.pack(frames.MAX_STREAM, state.id, state.receive_credit))
+
+    def _may_grow(self, nbytes: int) -> bool:
+        if self._memory.free < nbytes:
+            return False
+        self._memory.reserve(nbytes)
+        return True
 
     def _give_back(self, nbytes: int) -> None:
         self._consumed_total += nbytes
@@ -360,7 +364,10 @@ class Mux:
             self._queue.control(frames.MAX_SESSION_HEADER.pack(frames.MAX_SESSION, self._receive_total_credit))
 
     def _forget(self, state: StreamState) -> None:
-        if self.streams.pop(state.id, None) is None or state.is_ours:
+        if self.streams.pop(state.id, None) is None:
+            return
+        self._memory.release(state.window - self._window)
+        if state.is_ours:
             return
         self._remote.allowed += 1
         if self._remote.allowed % max(1, self._max_streams // 2) == 0:
@@ -377,6 +384,7 @@ class Mux:
             state.fin_queued = state.fin_sent = True
         self.streams.clear()
         self._queue.drop_streams()
+        self._memory.close()
         return ended
 
 
