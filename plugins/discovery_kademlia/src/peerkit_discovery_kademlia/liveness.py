@@ -11,7 +11,7 @@ from .routing_table import Entry, RoutingTable
 
 JITTER = 0.3
 RETRY_S = 10.0  # after a miss; three misses are 20 s
-FIRST_CHECK_S = 60.0  # of a peer that came to us
+FIRST_CHECK_S = 300.0  # guess; of a peer that came to us: its session has closed by then, so that this is a dial
 
 
 class Liveness:

@@ -25,7 +25,7 @@ def test_nodes_on_loopback_find_each_other_and_what_they_provide() -> None:
                 opening = Node.open(PROFILE, settings={"node": table}, plugins=probes.plugins)
                 nodes.append(await stack.enter_async_context(opening))
             async with asyncio.timeout(PATIENCE_S):
-                while min([len(await table_of(node)) for node in nodes]) < 5:
+                while min([len(await table_of(node)) for node in nodes]) < 5:  # noqa: ASYNC110 - no event tells it
                     await asyncio.sleep(0.1)
                 assert await probes.of(nodes[1]).content.provide(KEY) == 5
                 assert [r.peer_id for r in await probes.providers(nodes[4], KEY)] == [nodes[1].peer_id]
