@@ -41,7 +41,8 @@ demo: setup
 	.venv/bin/peerkit demo $(if $(KEEP),--keep)
 
 bench: setup
-	$(PY) -m bench
+	@bench/peers/setup.sh
+	$(PY) -m bench $(if $(QUICK),--quick)
 
 proto: setup $(TOOLS)
 	$(PY) tools/proto.py

@@ -1,4 +1,4 @@
-"""Both ends of the request benchmark, each a process: `python -m bench.request_ends WHAT END LOOP [ADDRESS]`.
+"""Both ends of the request benchmark, each a process: `python -m bench.request_ends WHAT END LOOP [ADDRESS COUNT]`.
 
 One request of 64 bytes with its answer at a time, between two processes on loopback.  `peerkit`: encrypted, with a
 proven peer.  `streams`: bare asyncio streams in clear, the least that two Python processes can do.
@@ -9,8 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Coroutine
 
-COUNT = 4000
-REPEATS = 5
+WARM_UP = 300
 BODY = b"x" * 64
 PROFILE = {
     "node": {"extends": "local", "disable": ["discovery_kademlia", "search", "trust_denylist", "warehouse"]},
@@ -26,7 +25,7 @@ async def serve_peerkit() -> None:
         await asyncio.Event().wait()
 
 
-async def ask_peerkit(address: str) -> list[float]:
+async def ask_peerkit(address: str, count: int) -> float:
     from peerkit import Node, ProtocolSpec
 
     async with Node.open(PROFILE, protocols=[ProtocolSpec("bench/echo", "1.0")]) as node:
@@ -35,7 +34,7 @@ async def ask_peerkit(address: str) -> list[float]:
         async def ask() -> None:
             await peer.request("bench/echo", BODY)
 
-        return await _rates(ask)
+        return await _rate(ask, count)
 
 
 async def serve_streams() -> None:
@@ -52,7 +51,7 @@ async def serve_streams() -> None:
     await asyncio.Event().wait()
 
 
-async def ask_streams(port: str) -> list[float]:
+async def ask_streams(port: str, count: int) -> float:
     reader, writer = await asyncio.open_connection("127.0.0.1", int(port))
 
     async def ask() -> None:
@@ -60,23 +59,22 @@ async def ask_streams(port: str) -> list[float]:
         await writer.drain()
         await reader.readexactly(len(BODY))
 
-    rates = await _rates(ask)
+    rate = await _rate(ask, count)
     writer.close()
-    return rates
+    return rate
 
 
-async def _rates(ask: Callable[[], Coroutine[object, object, None]]) -> list[float]:
-    """Requests a second of each repetition, after one that warms up."""
-    rates = []
-    for _ in range(REPEATS + 1):
-        began_at = time.perf_counter()
-        for _ in range(COUNT):
-            await ask()
-        rates.append(COUNT / (time.perf_counter() - began_at))
-    return rates[1:]
+async def _rate(ask: Callable[[], Coroutine[object, object, None]], count: int) -> float:
+    """Requests a second, after some that warm up."""
+    for _ in range(WARM_UP):
+        await ask()
+    began_at = time.perf_counter()
+    for _ in range(count):
+        await ask()
+    return count / (time.perf_counter() - began_at)
 
 
-def main(what: str, end: str, loop: str, *address: str) -> None:
+def main(what: str, end: str, loop: str, address: str = "", count: str = "0") -> None:
     factory: Callable[[], asyncio.AbstractEventLoop] | None = None
     if loop == "uvloop":
         import uvloop
@@ -86,7 +84,7 @@ def main(what: str, end: str, loop: str, *address: str) -> None:
         if end == "serve":
             runner.run({"peerkit": serve_peerkit, "streams": serve_streams}[what]())
         else:
-            print(*runner.run({"peerkit": ask_peerkit, "streams": ask_streams}[what](*address)))
+            print(runner.run({"peerkit": ask_peerkit, "streams": ask_streams}[what](address, int(count))))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""One measured figure."""
+"""One measured figure, and the table of many."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -10,8 +10,8 @@ class Row:
     """Attributes:
     name: what was measured.
     values: of each repetition, in `unit`.
-    ratio: against `beside`, from the medians of the same run; `None` when it stands alone.
-    aim: what the project wants, in words.
+    ratio: against `beside` in the same run; `None` when it stands alone.
+    aim: what the project wants, in words; `met` whether it was so.
     """
 
     name: str
@@ -30,15 +30,25 @@ class Row:
         return {**asdict(self), "median": self.median}
 
 
-def compared(row: Row, to: Row, at_least: float) -> Row:
-    """`row` beside `to`: the ratio of medians must be at least `at_least`."""
-    ratio = row.median / to.median
+def compared(row: Row, to: Row, at_least: float, ratio: float | None = None) -> Row:
+    """`row` beside `to`, both of one kind.
+
+    Args:
+        at_least: what the ratio must reach.
+        ratio: the median of the ratios of runs that took turns; without it the ratio of the medians.
+    """
+    ratio = row.median / to.median if ratio is None else ratio
     return Row(row.name, row.unit, row.values, to.name, ratio, f"≥ {at_least:g} ×", ratio >= at_least)
 
 
 def bounded(row: Row, at_most: float) -> Row:
     """`row` must not be above `at_most`."""
     return Row(row.name, row.unit, row.values, "", None, f"≤ {at_most:g} {row.unit}", row.median <= at_most)
+
+
+def floored(row: Row, at_least: float) -> Row:
+    """`row` must not be below `at_least`."""
+    return Row(row.name, row.unit, row.values, "", None, f"≥ {at_least:g} {row.unit}", row.median >= at_least)
 
 
 def table(rows: Sequence[Row]) -> str:

@@ -1,0 +1,60 @@
+"""Sharing one large file by reference, beside reading and hashing it with the `blake3` library alone."""
+
+import time
+from pathlib import Path
+from statistics import median
+
+from peerkit.client import SyncClient
+
+from .process import UpNode, numbers_of, up
+from .row import Row, compared
+from .work_file import random_file, settle, work_folder
+
+NBYTES = 1 << 30
+ROUNDS = 5
+AT_LEAST = 0.8
+ALONE = {
+    "one thread": "with open(path, 'rb', 0) as f:\n    while n := f.readinto(b): h.update(m[:n])",
+    "all threads": "h = blake3(max_threads=blake3.AUTO).update_mmap(path)",
+}
+PROGRAM = """
+import sys, time
+from blake3 import blake3
+path, h, b = sys.argv[1], blake3(), bytearray(1 << 20)
+m = memoryview(b)
+t = time.perf_counter()
+{}
+h.digest()
+print(time.perf_counter() - t)
+"""
+
+
+def run(quick: bool = False) -> list[Row]:
+    nbytes, rounds = (1 << 27, 3) if quick else (NBYTES, ROUNDS)
+    ours: list[float] = []
+    alone: dict[str, list[float]] = {name: [] for name in ALONE}
+    with work_folder() as folder, up(folder / "node") as node:
+        source = random_file(folder / "source", nbytes)
+        settle()
+        for _ in range(rounds):
+            for name, program in ALONE.items():
+                alone[name].append(nbytes / numbers_of("-c", PROGRAM.format(program), str(source))[0] / 1e6)
+            ours.append(nbytes / _share(node, source) / 1e6)
+    own = Row(f"share {nbytes >> 20} MiB by reference", "MB/s", tuple(ours))
+    rows: list[Row] = []
+    for name, rates in alone.items():
+        library = Row(f"read and hash {nbytes >> 20} MiB, blake3 alone, {name}", "MB/s", tuple(rates))
+        ratio = median(a / b for a, b in zip(ours, rates, strict=True))
+        rows += [library, compared(own, library, AT_LEAST, ratio)]
+    return rows
+
+
+def _share(node: UpNode, source: Path) -> float:
+    """Seconds of the operation, asked over the control socket; the content is forgotten again."""
+    with SyncClient.connect(node.data_dir) as client:
+        began_at = time.perf_counter()
+        client.call("share", paths=[str(source)])
+        seconds = time.perf_counter() - began_at
+        (shared,) = node.command("ls")
+        client.call("rm", id=shared["content_id"])
+    return seconds
