@@ -146,7 +146,7 @@ class SearchSimulation:
         result.lookups, result.requests = query.counters.lookups, query.counters.requests
         result.bad_postings = query.counters.bad_postings
         result.seconds = now
-        result.roots = [row.posting.root for row in rank(words, evidence, self._counts.at(now), WALL)]
+        result.roots = [row.posting.root for row in rank(words, evidence, self._analyzer, self._counts.at(now), WALL)]
         return result
 
     def _answer(self, ask: Ask, query: Query, result: SearchResult, now: float) -> None:

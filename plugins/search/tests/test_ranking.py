@@ -1,6 +1,7 @@
 """Order of results, and what spam can do to it."""
 
 import random
+from dataclasses import replace
 
 from peerkit_search.codec import OutcomeCode, QueryRequest, StoreItem
 from peerkit_search.index_store import IndexStore, Source
@@ -14,7 +15,7 @@ WORDS = ENGLISH.query_words("bunny")
 
 
 def order(*evidence: Evidence, text: str = "bunny") -> list[str]:
-    return [row.posting.title for row in rank(ENGLISH.query_words(text), evidence, {}, WALL)]
+    return [row.posting.title for row in rank(ENGLISH.query_words(text), evidence, ENGLISH, {}, WALL)]
 
 
 def test_short_names_come_before_long_ones() -> None:
@@ -24,6 +25,19 @@ def test_short_names_come_before_long_ones() -> None:
     ]
 
 
+def test_a_word_that_occurs_twice_counts_more() -> None:
+    assert order(Evidence(posting("bunny and other animals")), Evidence(posting("bunny meets bunny here")))[
+        0
+    ].startswith("bunny meets")
+
+
+def test_words_of_a_title_that_its_terms_do_not_hold_count_nothing() -> None:
+    made = posting("bunny animals")
+    (honest,) = rank(WORDS, [Evidence(made)], ENGLISH, {}, WALL)
+    (liar,) = rank(WORDS, [Evidence(replace(made, title="bunny animals invented"))], ENGLISH, {}, WALL)
+    assert liar.score == honest.score
+
+
 def test_the_word_itself_comes_before_its_stem() -> None:
     assert order(Evidence(posting("run away")), Evidence(posting("running away")), text="running")[0] == "running away"
 
@@ -31,14 +45,14 @@ def test_the_word_itself_comes_before_its_stem() -> None:
 def test_content_of_many_neighbourhoods_comes_first() -> None:
     popular = [Evidence(posting("bunny movie", who=i, root=bytes(32)), i) for i in range(1, 5)]
     assert order(Evidence(posting("bunny only"), 9), *popular)[0] == "bunny movie"
-    (first, _) = rank(WORDS, [*popular, Evidence(posting("bunny only"), 9)], {}, WALL)
+    (first, _) = rank(WORDS, [*popular, Evidence(posting("bunny only"), 9)], ENGLISH, {}, WALL)
     assert first.publishers == 4
 
 
 def test_many_identities_of_one_neighbourhood_count_as_one() -> None:
     crowd = [Evidence(posting("bunny spam", who=i, root=bytes(32)), 7) for i in range(1, 50)]
     single = [Evidence(posting("bunny real", who=99), 8)]
-    scores = {row.posting.title: row.score for row in rank(WORDS, [*crowd, *single], {}, WALL)}
+    scores = {row.posting.title: row.score for row in rank(WORDS, [*crowd, *single], ENGLISH, {}, WALL)}
     assert scores["bunny spam"] == scores["bunny real"]
 
 
@@ -56,7 +70,9 @@ def test_conflicting_titles_of_one_content_are_one_result_with_the_title_of_the_
 
 def test_content_that_nobody_serves_comes_later() -> None:
     dead, live = posting("bunny a"), posting("bunny b")
-    ranked = rank(WORDS, [Evidence(dead), Evidence(live)], {}, WALL, lambda root: 0.5 if root == dead.root else 1.0)
+    ranked = rank(
+        WORDS, [Evidence(dead), Evidence(live)], ENGLISH, {}, WALL, lambda root: 0.5 if root == dead.root else 1.0
+    )
     assert [row.posting.title for row in ranked] == ["bunny b", "bunny a"]
 
 
@@ -99,7 +115,7 @@ def test_spam_by_a_fifth_of_the_publishers_leaves_the_first_ten_precise() -> Non
         evidence = [Evidence(read_posting(hit.posting, WALL).posting, hit.neighbourhood) for hit in answer.hits]
         honest = [
             row.posting.publisher not in {identity(i).peer_id for i in range(1, 21)}
-            for row in rank(words, evidence, {}, WALL)
+            for row in rank(words, evidence, ENGLISH, {}, WALL)
         ]
         # 800 spam names against some 107 honest ones for each word; a tenth of the answer would be honest by count.
         assert sum(honest[:10]) >= 5, word

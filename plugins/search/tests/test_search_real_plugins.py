@@ -37,11 +37,15 @@ def test_a_file_is_shared_found_by_a_stranger_and_forgotten(tmp_path: Path) -> N
 
     async def main() -> None:
         async with AsyncExitStack() as stack:
-            first = await stack.enter_async_context(Node.open("local"))
-            known = {"node": {"bootstrap": [str(first.addresses[0])]}}
-            publisher, middle, asker = [
-                await stack.enter_async_context(Node.open("local", settings=known)) for _ in range(3)
-            ]
+            known: dict[str, object] = {}
+
+            async def start(name: str) -> Node:
+                opened = Node.open("local", data_dir=tmp_path / name, settings={"node": known})
+                return await stack.enter_async_context(opened)
+
+            first = await start("first")
+            known["bootstrap"] = [str(first.addresses[0])]
+            publisher, middle, asker = [await start(name) for name in ("publisher", "middle", "asker")]
             shared = await call(
                 publisher,
                 "share",
@@ -65,7 +69,7 @@ def test_a_file_is_shared_found_by_a_stranger_and_forgotten(tmp_path: Path) -> N
             await eventually(gone)
             assert [h.name for h in await search(asker, "hauser")] == ["Öffentliche Häuser.txt"]
             # A node that starts only to search waits for its first peers by itself.
-            one_shot = await stack.enter_async_context(Node.open("local", settings=known))
+            one_shot = await start("one-shot")
             assert [h.name for h in await search(one_shot, "offentliche")] == ["Öffentliche Häuser.txt"]
 
     asyncio.run(main())

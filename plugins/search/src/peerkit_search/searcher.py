@@ -106,7 +106,7 @@ class Searcher:
                 trusted[publisher] = self._ctx.check(Question(Action.STORE, publisher, protocol=PROTOCOL)).allow
             if trusted[publisher] and gathered.add(evidence):
                 wall = self._ctx.clock.wall()
-                (first,) = rank(words, [evidence], self._counts.at(self._ctx.clock.now()), wall)
+                (first,) = rank(words, [evidence], self._analyzer, self._counts.at(self._ctx.clock.now()), wall)
                 on_found(Result(first, first.publishers))
 
         await self._search_here(words, type, take)
@@ -226,10 +226,17 @@ class Searcher:
         evidence = list(gathered.by_key.values())
         counts = self._counts.at(self._ctx.clock.now())
         wall = self._ctx.clock.wall()
-        ranked = rank(words, evidence, counts, wall)
+        ranked = rank(words, evidence, self._analyzer, counts, wall)
         sources = await self._count_sources([row.posting for row in ranked[:limit]]) if count_sources else {}
         if sources:
-            ranked = rank(words, evidence, counts, wall, lambda root: NO_PROVIDER if sources.get(root) == 0 else 1.0)
+            ranked = rank(
+                words,
+                evidence,
+                self._analyzer,
+                counts,
+                wall,
+                lambda root: NO_PROVIDER if sources.get(root) == 0 else 1.0,
+            )
         return [Result(row, sources.get(row.posting.root) or row.publishers) for row in ranked[:limit]]
 
     async def _count_sources(self, postings: list[Posting]) -> dict[bytes, int]:

@@ -227,6 +227,16 @@ class Analyzer:
         by_rank = (row[rank] for rank in range(max(map(len, rows), default=0)) for row in rows if rank < len(row))
         return tuple(dict.fromkeys(by_rank))[:MAX_TERMS]
 
+    def title_words(self, title: str) -> list[tuple[str, ...]]:
+        """The forms of every word of a title, as often as it occurs; stop-words left out, compounds not parted."""
+        found: list[tuple[str, ...]] = []
+        for run, unspaced in split_words(title):
+            if unspaced:
+                found += [(pair,) for pair in _pairs(run)]
+            elif len(folded := fold(run)) > 1 and folded not in STOP_WORDS:
+                found.append(self.forms(run))
+        return found
+
     def query_words(self, text: str) -> tuple[Word, ...]:
         """The words that all must match.  Stop-words are left out unless there is nothing else; empty when the text has
         no word of two characters."""
