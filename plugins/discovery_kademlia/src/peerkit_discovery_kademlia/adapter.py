@@ -155,8 +155,10 @@ class KademliaPlugin:
             except PeerkitError as exc:
                 self._ctx.log.debug("no pong", peer=peer.id.short, reason=str(exc))
                 continue
+            is_new = self.table.get(peer.id.raw) is None
             self._asking.observe(peer.session)
-            self._newcomer.set()
+            if is_new or not self._joining.is_joined:
+                self._newcomer.set()
             return
 
     # -- again and again -----------------------------------------------------------------------------------------
