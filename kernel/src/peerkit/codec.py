@@ -1,7 +1,7 @@
 """The kernel's protobuf messages as plain Python values.  The only module that imports the generated code.
 
 Lengths are checked by the callers before anything is parsed here: a parse can take 28 to 123 times the bytes
-(measured). """
+(measured)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
