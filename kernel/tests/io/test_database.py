@@ -188,7 +188,7 @@ def test_two_writing_processes_wait_for_each_other(tmp_path: Path) -> None:
     file = SqliteFile(path, PETS)
     script = (
         "import sqlite3, sys\n"
-        "c = sqlite3.connect(sys.argv[1], 10, isolation_level=None)\n"
+        "c = sqlite3.connect(sys.argv[1], timeout=10, isolation_level=None)\n"
         "for i in range(50): c.execute('INSERT INTO pets VALUES (?, NULL)', (f'other-{i}',))\n"
     )
     other = subprocess.Popen([sys.executable, "-c", script, str(path)])

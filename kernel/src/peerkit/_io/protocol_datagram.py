@@ -51,7 +51,7 @@ class ProtocolEndpoint(asyncio.DatagramProtocol):
     def register(self, first: int, last: int, handler: DatagramHandler) -> None:
         self._registry.register(first, last, handler)
 
-    def send_batch(self, local: Address | None, remote: Address, segment_bytes: int, buffers: Sequence[Buffer]) -> int:  # noqa: ARG002
+    def send_batch(self, local: Address | None, remote: Address, segment_bytes: int, buffers: Sequence[Buffer]) -> int:
         transport = self._transport
         if transport is None or transport.is_closing() or not 0 < segment_bytes <= MAX_DATAGRAM_BYTES:
             return 0

@@ -89,7 +89,11 @@ class SqliteFile:
             try:
                 os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
                 connection = sqlite3.connect(
-                    self._path, BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False, cached_statements=256
+                    self._path,
+                    timeout=BUSY_TIMEOUT_S,
+                    isolation_level=None,
+                    check_same_thread=False,
+                    cached_statements=256,
                 )
                 _configure(connection)
                 found = None if is_new else _damage(connection, self._path.stat().st_size, thorough=mark.exists())

@@ -147,7 +147,7 @@ class AttachProtocol(asyncio.BufferedProtocol):
         transport.set_protocol(_Attached(pipe, transport, handler, tls is not None))
         self.pipe = pipe
 
-    def get_buffer(self, sizehint: int) -> bytearray:  # noqa: ARG002
+    def get_buffer(self, sizehint: int) -> bytearray:
         return bytearray(1)  # only a pipe that is being aborted comes here
 
     def buffer_updated(self, nbytes: int) -> None:

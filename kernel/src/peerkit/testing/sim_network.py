@@ -81,6 +81,7 @@ class SimNetwork:
         self._partitions: list[_Partition] = []
         self._waiting: dict[Callable[[], None], tuple[str, str]] = {}  # streams that a partition holds up
         self._seed = self.rng.getrandbits(64)
+        self.loop.at_close.append(self._close_databases)
 
     # hosts
 
@@ -189,6 +190,11 @@ class SimNetwork:
 
     def is_lost(self, a: SimHost, b: SimHost) -> bool:
         return self.loss > 0 and a is not b and self.rng.random() < self.loss
+
+    def _close_databases(self) -> None:
+        for host in self._hosts.values():
+            for database in host.databases.values():
+                database.close()
 
     def _let_go(self) -> None:
         waiting, self._waiting = self._waiting, {}

@@ -15,7 +15,7 @@ it.
 import asyncio
 import random
 import selectors
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, NoReturn, TypeVar
 
 T = TypeVar("T")
@@ -40,11 +40,15 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         seed: seeds `rng`, from which simulated networks draw.
         max_virtual_s: `SimulationTooLong` is raised when the clock passes this; stops a run whose routines go on for
             ever.
+
+    Attributes:
+        at_close: called when the loop has closed, last first: what a simulation holds outside of it is let go there.
     """
 
     def __init__(self, seed: int = 0, max_virtual_s: float = LONGEST_RUN_S) -> None:
         self.seed = seed
         self.rng = random.Random(seed)
+        self.at_close: list[Callable[[], None]] = []
         self._clock = _JumpingClock(self, max_virtual_s)
         super().__init__(self._clock)
         self._clock.stay_out = True
@@ -56,6 +60,11 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     def run_in_executor(self, executor: object, func: object, *args: object) -> NoReturn:
         """Always raises: use `Platform.run_blocking`, which runs inline here."""
         raise RuntimeError("no threads under virtual time; blocking work goes through the platform's run_blocking")
+
+    def close(self) -> None:
+        super().close()
+        while self.at_close:
+            self.at_close.pop()()
 
     def next_timer_at(self) -> float | None:
         """When the earliest timer is due, cancelled ones included."""
