@@ -33,15 +33,12 @@ def test_version_rules(rule: str, theirs: str, takes: bool) -> None:
     assert ProtocolSpec.from_rule("p", rule).takes(theirs) is takes
 
 
-def test_wrong_specs_say_why() -> None:
-    for make in (
-        lambda: ProtocolSpec("", "1"),
-        lambda: ProtocolSpec("x" * 65, "1"),
-        lambda: ProtocolSpec("p", "one"),
-        lambda: ProtocolSpec("p", "1", accepts="~~2"),
-    ):
-        with pytest.raises(UsageError):
-            make()
+@pytest.mark.parametrize(
+    ("id", "version", "accepts"), [("", "1", ""), ("x" * 65, "1", ""), ("p", "one", ""), ("p", "1", "~~2")]
+)
+def test_wrong_specs_say_why(id: str, version: str, accepts: str) -> None:
+    with pytest.raises(UsageError):
+        ProtocolSpec(id, version, accepts)
 
 
 def test_both_must_accept_the_other() -> None:

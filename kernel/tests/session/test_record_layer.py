@@ -59,7 +59,8 @@ def test_impossible_lengths_are_refused_before_anything_is_read(length: int) -> 
 def test_handshake_messages_come_in_any_pieces() -> None:
     wire = frame_message(b"first", True) + frame_message(b"second", False) + b"records"
     for size in range(1, len(wire) + 1):
-        reader, messages = HandshakeReader(is_dialer=False), []
+        reader = HandshakeReader(is_dialer=False)
+        messages: list[bytes] = []
         for at in range(0, len(wire), size):
             reader.receive(wire[at : at + size])
             while len(messages) < 2 and (message := reader.next_message()) is not None:
