@@ -1,7 +1,7 @@
 """Where the warehouse keeps its files, under the plugin's own folder.
 
-objects/ab/<root>            content in the store
-outboards/ab/<root>          hashes of content of more than one leaf, wherever the content lies
+objects/a/<root>            content in the store
+outboards/a/<root>          hashes of content of more than one leaf, wherever the content lies
 partial/<root>.data .groups  content on its way
 incoming/                    half-made files; emptied at each start
 """
@@ -31,7 +31,7 @@ class Layout:
     @staticmethod
     def _spread(folder: Path, content: ContentId) -> Path:
         name = content.root.hex()
-        return folder / name[:2] / name  # 256 folders: some file systems slow down beyond 10,000 names
+        return folder / name[:1] / name  # 16 folders: some file systems slow down beyond 10,000 names
 
     def prepare(self) -> None:
         """Make the folders and forget what was half made.  Blocking.  Raises `OSError`."""
@@ -39,10 +39,10 @@ class Layout:
         for folder in (self.partial, self.incoming):
             folder.mkdir(parents=True, exist_ok=True)
         for folder in (self._objects, self._outboards):
-            for first in range(256):
-                (folder / f"{first:02x}").mkdir(parents=True, exist_ok=True)
+            for first in range(16):
+                (folder / f"{first:x}").mkdir(parents=True, exist_ok=True)
 
     def strays(self, known: set[str]) -> list[Path]:
         """Files that belong to no content of `known` (hexadecimal roots).  Blocking."""
-        paths = [*self._objects.glob("??/*"), *self._outboards.glob("??/*"), *self.partial.glob("*")]
+        paths = [*self._objects.glob("?/*"), *self._outboards.glob("?/*"), *self.partial.glob("*")]
         return [path for path in paths if path.name.partition(".")[0] not in known]
