@@ -1,4 +1,4 @@
-"""Lookups on a swarm of whole nodes, judged against brute force.  Used by the test (200 nodes) and by the benchmark."""
+"""Lookups on a swarm of whole nodes, judged against brute force.  Used by the test and by benchmarks."""
 
 import asyncio
 import hashlib
