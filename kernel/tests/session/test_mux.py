@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from peerkit._session import frames
+from peerkit._session.events import Event, What
 from peerkit._session.frames import Kind
-from peerkit._session.mux import Event, Mux, What
+from peerkit._session.mux import Mux
 from peerkit._session.stream_state import StreamState
 from peerkit.errors import LimitExceeded, LocalProtocolError, RemoteProtocolError
 from peerkit.limits import Budget
@@ -110,7 +111,7 @@ def test_peer_that_exceeds_a_credit_is_an_error() -> None:
     a, b = make_pair()
     stream = a.open(Kind.STREAM, 0)
     stream.send_credit = 1 << 30  # a dialer that ignores what it was told
-    a._queue.credit = 1 << 30
+    a.outgoing.credit = 1 << 30
     a.write(stream, memoryview(bytes(WINDOW + 1)))
     with pytest.raises(RemoteProtocolError, match="were allowed"):
         exchange(a, b)
@@ -248,3 +249,42 @@ def test_windows_grow_while_they_are_used_up_fast_and_memory_allows() -> None:
     b.reset(there, 1)
     exchange(a, b)
     assert b._memory.used == 0
+
+
+def test_short_message_is_one_frame_also_beside_others() -> None:
+    a, _ = make_pair()
+    first, second = a.open(Kind.REQUEST, 0), a.open(Kind.REQUEST, 0)
+    a.write(first, b"one", fin=True)
+    a.write(second, b"two", fin=True)
+    assert len(a.frames_to_send(131_072)) == 2
+    assert first.fin_sent and second.fin_sent
+
+
+def test_short_message_waits_for_its_turn_and_for_credit() -> None:
+    a, b = make_pair()
+    bulk = a.open(Kind.STREAM, 0)
+    a.write(bulk, bytes(100_000))
+    short = a.open(Kind.REQUEST, 0)
+    a.write(short, b"short", fin=True)
+    assert not short.fin_sent
+    exchange(a, b)
+    assert b.streams[short.id].read(10) == b"short"
+    a.outgoing.credit = a.outgoing.sent
+    late = a.open(Kind.REQUEST, 0)
+    a.write(late, b"late", fin=True)
+    assert not late.fin_sent
+
+
+def test_stream_is_freed_when_its_end_comes_after_everything_was_read() -> None:
+    a, b = make_pair()
+    ours = a.open(Kind.STREAM, 0)
+    a.write(ours, b"ask", fin=True)
+    exchange(a, b)
+    theirs = b.streams[ours.id]
+    b.write(theirs, b"answer")
+    exchange(a, b)
+    a.consumed(ours, len(ours.read(100)), 0.0, 0.1)
+    assert ours.id in a.streams
+    b.write(theirs, b"", fin=True)
+    exchange(a, b)
+    assert ours.id not in a.streams

@@ -10,9 +10,10 @@ import asyncio
 import inspect
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from .._session.frames import Kind
+from .._session.mux import Mux
 from .._session.stream_state import StreamState
 from ..errors import DeadlineExceeded, LimitExceeded, PeerkitError, RemoteProtocolError
 from ..protocol import ProtocolSpec, Request
@@ -36,36 +37,50 @@ class Dispatch:
         protocols: agreed ids by index.
     """
 
-    def __init__(self, session: RuntimeSession, context: SessionContext, protocols: tuple[str, ...]) -> None:
+    def __init__(self, session: RuntimeSession, mux: Mux, context: SessionContext, protocols: tuple[str, ...]) -> None:
         self._session = session
+        self._mux = mux
         self._context = context
         self._protocols = protocols
+        self._specs = [context.specs[protocol] for protocol in protocols]
+        self._owners = [context.owners.get(protocol, "") for protocol in protocols]
         self._running = [0] * len(protocols)
         self._queued: list[deque[Callable[[], Coroutine[object, object, None]]]] = [deque() for _ in protocols]
         self._allowed_until = [-1.0] * len(protocols)
         self._cancels: set[Callable[[], None]] = set()
+        self._is_async = [  # of each protocol's (on_request, on_message): asking costs as much as a small handler
+            (inspect.iscoroutinefunction(spec.on_request), inspect.iscoroutinefunction(spec.on_message))
+            for spec in self._specs
+        ]
 
     def opened(self, state: StreamState) -> None:
         """The peer opened a stream."""
-        protocol = self._protocols[state.protocol]
-        spec = self._context.specs[protocol]
-        if not self._is_allowed(state.protocol, protocol):
+        spec = self._specs[state.protocol]
+        if not self._is_allowed(state.protocol, spec.id):
             self._session.reset_stream(state, Code.DENIED, "denied")
             return
-        whole = {Kind.REQUEST: spec.on_request, Kind.MESSAGE: spec.on_message}.get(state.kind)
-        if whole is None and spec.on_stream is not None:
-            self._start_stream(RuntimeStream(self._session, state, protocol), spec)
-        elif whole is None and spec.on_request is None:
-            self._session.reset_stream(state, Code.REFUSED, f"{protocol} takes no {state.kind.name.lower()}")
+        kind = state.kind
+        if kind is Kind.MESSAGE:
+            is_whole = spec.on_message is not None
         else:
-            Incoming(state, spec.max_request_bytes)
-            self.readable(state)
+            is_whole = spec.on_request is not None and (kind is Kind.REQUEST or spec.on_stream is None)
+        if is_whole:
+            body = self._mux.take_whole(state, spec.max_request_bytes)
+            if body is None:
+                Incoming(state, spec.max_request_bytes)
+                self.readable(state)
+            else:
+                self._handle(state, body)
+        elif spec.on_stream is not None:
+            self._start_stream(RuntimeStream(self._session, state, spec.id), spec)
+        else:
+            self._session.reset_stream(state, Code.REFUSED, f"{spec.id} takes no {kind.name.lower()}")
 
     def _is_allowed(self, index: int, protocol: str) -> bool:
-        now = self._context.clock.now()
+        session = self._session
+        now = session.last_received_at
         if now < self._allowed_until[index]:
             return True
-        session = self._session
         question = Question(Action.OPEN_PROTOCOL, session.peer_id, session.remote, protocol)
         allowed = self._context.gate.check(question).allow
         if allowed:
@@ -92,34 +107,37 @@ class Dispatch:
             self._handle(state, incoming.body)
 
     def _handle(self, state: StreamState, body: bytes) -> None:
-        protocol = self._protocols[state.protocol]
-        spec = self._context.specs[protocol]
-        owner = self._context.owners.get(protocol, "")
-        request = Request(self._session, protocol, body)
+        spec = self._specs[state.protocol]
+        request = Request(self._session, spec.id, body)
         handler = spec.on_message if state.kind is Kind.MESSAGE else spec.on_request
         assert handler is not None
-        if inspect.iscoroutinefunction(handler):
-            self._enqueue(state.protocol, lambda: self._answer_later(state, spec, lambda: handler(request)))
+        if self._is_async[state.protocol][state.kind is Kind.MESSAGE]:
+            work = cast(Callable[[Request], Awaitable[bytes | None]], handler)
+            self._enqueue(state.protocol, lambda: self._answer_later(state, spec, lambda: work(request)))
             return
         try:
-            answer = call_plugin(owner, protocol, handler, request)
+            answer = call_plugin(self._owners[state.protocol], spec.id, handler, request)
         except PeerkitError as exc:
             self._fail(state, exc)
             return
-        if inspect.isawaitable(answer):
+        if isinstance(answer, bytes):
+            if state.kind is not Kind.MESSAGE:
+                self._session.mux_write(state, answer, fin=True)
+        elif inspect.isawaitable(answer):
             self._enqueue(state.protocol, lambda: self._answer_later(state, spec, lambda: answer))
         else:
             self._answer(state, answer)
 
     def _answer(self, state: StreamState, answer: object) -> None:
-        if state.kind is Kind.MESSAGE:
-            return
+        if state.kind is Kind.MESSAGE or state.fin_queued:
+            return  # nobody waits for it any more
         if not isinstance(answer, bytes | bytearray | memoryview):
             protocol = self._protocols[state.protocol]
             self._context.log.error("a handler must return bytes", protocol=protocol, returned=type(answer).__name__)
             self._session.reset_stream(state, Code.FAILURE, "internal\0the handler returned no bytes")
             return
-        self._session.mux_write(state, memoryview(answer).cast("B"), fin=True)
+        data = answer if isinstance(answer, bytes) else memoryview(answer).cast("B")
+        self._session.mux_write(state, data, fin=True)
 
     async def _answer_later(
         self, state: StreamState, spec: ProtocolSpec, work: Callable[[], Awaitable[bytes | None]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING
 
 from ..identity import PeerId
@@ -45,8 +45,8 @@ class RuntimePeer:
     def joined_at(self) -> float:
         return self._joined_at
 
-    async def request(self, protocol: str, payload: Buffer, timeout_s: float = 30.0) -> bytes:
-        return await self._session.request(protocol, payload, timeout_s)
+    def request(self, protocol: str, payload: Buffer, timeout_s: float = 30.0) -> Coroutine[object, object, bytes]:
+        return self._session.request(protocol, payload, timeout_s)  # a frame less for each request
 
     async def send(self, protocol: str, payload: Buffer) -> None:
         await self._session.send(protocol, payload)

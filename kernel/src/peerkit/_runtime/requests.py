@@ -10,8 +10,8 @@ import asyncio
 import math
 from typing import TYPE_CHECKING
 
-from .._session.mux import closed_error
-from .._session.stream_state import StreamState
+from .._session.mux import Mux
+from .._session.stream_state import StreamState, closed_error
 from ..errors import DeadlineExceeded, EndpointClosed, LimitExceeded, PeerkitError
 from ..session import Code, RemoteFailure
 from .incoming import Incoming
@@ -31,7 +31,11 @@ class Waiting(Incoming):
     def __init__(
         self, state: StreamState, future: asyncio.Future[bytes], protocol: str, deadline: float, timeout_s: float
     ) -> None:
-        super().__init__(state, MAX_ANSWER_BYTES)
+        self.state = state
+        self._max_bytes = MAX_ANSWER_BYTES
+        self._parts = []
+        self._size = 0
+        state.answer = self
         self.future = future
         self.protocol = protocol
         self.deadline = deadline
@@ -41,8 +45,9 @@ class Waiting(Incoming):
 class Requests:
     """Those of one session that wait."""
 
-    def __init__(self, session: RuntimeSession, context: SessionContext) -> None:
+    def __init__(self, session: RuntimeSession, mux: Mux, context: SessionContext) -> None:
         self._session = session
+        self._mux = mux
         self._context = context
         self._waiting: set[Waiting] = set()
         self._timer: asyncio.TimerHandle | None = None
@@ -65,6 +70,10 @@ class Requests:
             return
         if state.reset_code is not None:
             future.set_exception(_failure(waiting))
+            return
+        whole = self._mux.take_whole(state, MAX_ANSWER_BYTES)
+        if whole is not None:
+            future.set_result(whole)
             return
         try:
             self._session.give_back(state, waiting.take())

@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from .._session import frames
+from .._session.events import What
 from .._session.frames import Kind
 from .._session.hello import Agreed
-from .._session.mux import Mux, What
+from .._session.mux import Mux
 from .._session.record_layer import MAX_PLAINTEXT
 from .._session.stream_state import StreamState
 from ..address import Address
@@ -62,14 +63,14 @@ class RuntimeSession:
         self._transcript_hash = result.transcript_hash
         self._agreed = agreed
         self._index = {id: i for i, id in enumerate(agreed.protocols)}
-        self._dispatch = Dispatch(self, context, agreed.protocols)
-        self._requests = Requests(self, context)
+        self._dispatch = Dispatch(self, mux, context, agreed.protocols)
+        self._requests = Requests(self, mux, context)
         self._writers: list[RuntimeStream] = []
         self._stream_waiters: list[asyncio.Future[None]] = []
         self._drainers: list[asyncio.Future[None]] = []
         self._closed: asyncio.Future[str] = context.loop.create_future()
         self._ping_sent: tuple[bytes, float] | None = None
-        self._bytes_sent = 0
+        self._growth_rtt_s = 0.05  # by which receive windows grow; a guess until the first answer to a ping
         self._bytes_received = 0
         self.loop = context.loop
         self.peer_id: PeerId = result.peer_id
@@ -126,7 +127,7 @@ class RuntimeSession:
     @property
     def stats(self) -> SessionStats:
         return SessionStats(
-            self._bytes_sent,
+            self._mux.outgoing.bytes_out,
             self._bytes_received,
             self._mux.streams_opened,
             len(self._mux.streams),
@@ -148,7 +149,7 @@ class RuntimeSession:
         state = self._mux.open(Kind.REQUEST, index)
         self.last_used_at = self._context.clock.now()
         waiting = self._requests.add(state, protocol, self.last_used_at + timeout_s, timeout_s)
-        self._mux.write(state, memoryview(payload).cast("B"), fin=True)
+        self._mux.write(state, as_bytes(payload), fin=True)
         self._carrier.wake()
         try:
             return await waiting.future
@@ -163,7 +164,7 @@ class RuntimeSession:
             await self._wait_for_stream(30.0)
         state = self._mux.open(Kind.MESSAGE, index)
         state.final_offset = 0  # nothing comes back
-        self._mux.write(state, memoryview(bytes(payload)), fin=True)
+        self._mux.write(state, bytes(payload), fin=True)
         self._carrier.wake()
 
     async def open_stream(self, protocol: str) -> RuntimeStream:
@@ -218,7 +219,7 @@ class RuntimeSession:
 
     # -- for streams and dispatch --------------------------------------------------------------------------------
 
-    def mux_write(self, state: StreamState, data: memoryview, fin: bool) -> None:
+    def mux_write(self, state: StreamState, data: bytes | memoryview, fin: bool) -> None:
         self._mux.write(state, data, fin)
         self._carrier.wake()
 
@@ -233,9 +234,8 @@ class RuntimeSession:
             self._carrier.wake()
 
     def give_back(self, state: StreamState, nbytes: int) -> None:
-        if nbytes and self.is_open:
-            rtt_s = 0.05 if math.isnan(self.rtt_s) else max(self.rtt_s, 0.01)
-            self._mux.consumed(state, nbytes, self._context.clock.now(), rtt_s)
+        if not self._closed.done():
+            self._mux.consumed(state, nbytes, self._context.clock.now(), self._growth_rtt_s)
             self._carrier.wake()
 
     def await_writable(self, stream: RuntimeStream) -> None:
@@ -273,7 +273,6 @@ class RuntimeSession:
                 stream.wake_writer()
         if self._drainers and not self._mux.wants_to_send:
             _wake_all(self._drainers)
-        self._bytes_sent += sum(map(len, out))
         return out
 
     def receive_frames(self, data: memoryview, now: float) -> None:
@@ -316,6 +315,7 @@ class RuntimeSession:
                 if self._ping_sent is not None and subject == self._ping_sent[0]:
                     sample = now - self._ping_sent[1]
                     self.rtt_s = sample if math.isnan(self.rtt_s) else 0.875 * self.rtt_s + 0.125 * sample  # RFC 6298
+                    self._growth_rtt_s = max(self.rtt_s, 0.01)
                     self._ping_sent = None
             case What.RECORD:
                 assert isinstance(subject, bytes)
@@ -375,6 +375,11 @@ class RuntimeSession:
         _wake_all(self._stream_waiters)
         _wake_all(self._drainers)
         self._context.owner.session_ended(self, reason, by_peer)
+
+
+def as_bytes(data: Buffer) -> bytes | memoryview:
+    """`data` so that `len` counts its bytes; nothing is copied."""
+    return data if isinstance(data, bytes) else memoryview(data).cast("B")
 
 
 def _wake_all(waiters: list[asyncio.Future[None]]) -> None:

@@ -83,10 +83,10 @@ class SessionContext:
     key_life_s: float = 3600.0
     receive_memory: Budget = field(default_factory=lambda: Budget("the node's receive windows", MAX_RECEIVE_BYTES))
     counters: Counters = field(default_factory=Counters)
-    scratch: bytearray = field(default_factory=lambda: bytearray(16_384))
+    scratch: memoryview = field(default_factory=lambda: memoryview(bytearray(16_384)))
     hello_cache: dict[tuple[str, int], bytes] = field(default_factory=dict)
 
     def grow_scratch(self) -> None:
         """A read filled the whole buffer: use a larger one from now on, up to 512 KiB (four records)."""
         if len(self.scratch) < 524_288:
-            self.scratch = bytearray(len(self.scratch) * 4)
+            self.scratch = memoryview(bytearray(len(self.scratch) * 4))

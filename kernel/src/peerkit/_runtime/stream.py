@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from .._session.mux import closed_error
-from .._session.stream_state import StreamState
+from .._session.stream_state import StreamState, closed_error
 from ..errors import EndpointClosed, LocalProtocolError, RemoteProtocolError
 from ..session import Code, Session, Stream
 from ..transport import Buffer
@@ -79,7 +78,7 @@ class RuntimeStream:
     async def write(self, data: Buffer) -> None:
         state = self._state
         self._check_writable()
-        self._session.mux_write(state, memoryview(data).cast("B"), fin=False)
+        self._session.mux_write(state, data if isinstance(data, bytes) else memoryview(data).cast("B"), fin=False)
         while state.pending:
             await self._wait_writable()
             self._check_writable()
@@ -89,7 +88,7 @@ class RuntimeStream:
         if state.fin_queued:
             return
         self._check_writable()
-        self._session.mux_write(state, memoryview(b""), fin=True)
+        self._session.mux_write(state, b"", fin=True)
 
     def reset(self, code: int = Code.CANCELLED) -> None:
         self._session.reset_stream(self._state, code)

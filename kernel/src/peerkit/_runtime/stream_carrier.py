@@ -21,6 +21,7 @@ from .._session.record_layer import (
     Sealer,
     frame_message,
 )
+from .._session.send_queue import SendQueue
 from ..address import Address
 from ..errors import ConnectFailed, PeerkitError, RemoteProtocolError, TrustDenied
 from ..identity import PeerId
@@ -77,6 +78,7 @@ class StreamCarrier:
         self._sealer: Sealer | None = None
         self._opener: Opener | None = None
         self._session: RuntimeSession | None = None
+        self._outgoing: SendQueue
         self._throttle = Throttle(context, pipe, self._flush)
         now_wall = context.clock.wall()
         key = (purpose.name, int(now_wall))
@@ -114,14 +116,14 @@ class StreamCarrier:
                 self._context.grow_scratch()
                 scratch = self._context.scratch
             scratch[:n] = self._left
-            return memoryview(scratch)[n:]
-        return memoryview(scratch)
+            return scratch[n:]
+        return scratch
 
     def buffer_updated(self, nbytes: int) -> None:
         scratch = self._context.scratch
         total = len(self._left) + nbytes
         self._left = b""
-        view = memoryview(scratch)[:total]
+        view = scratch[:total]
         self._receiving = True
         try:
             if self._opener is None:
@@ -136,7 +138,8 @@ class StreamCarrier:
             self._context.grow_scratch()
         if self._state is _State.OPEN and self._session is not None:
             self._flush()
-        self._throttle.received(nbytes)
+        if self._throttle.is_on:
+            self._throttle.received(nbytes)
 
     def pause_writing(self) -> None:
         self._paused = True
@@ -205,6 +208,7 @@ class StreamCarrier:
             agreed.peer_max_streams,
             context.receive_memory.child(f"session {result.peer_id.short}", context.terms.session_window),
         )
+        self._outgoing = mux.outgoing
         self._session = RuntimeSession(context, self, mux, result, agreed, self._is_dialer)
         if self._is_dialer:
             self._open()
@@ -309,8 +313,8 @@ class StreamCarrier:
     def _flush(self) -> None:
         if self._sealer is None or self._session is None:
             return
-        sealer, session = self._sealer, self._session
-        while session.wants_to_send and not (self._paused or self._throttle.holds_sending):
+        sealer, session, outgoing = self._sealer, self._session, self._outgoing
+        while outgoing.wants_to_send and not (self._paused or self._throttle.holds_sending):
             frames = session.frames_to_send(sealer.max_plaintext)
             if not frames:
                 break  # everything waits for the peer's credit
@@ -319,8 +323,9 @@ class StreamCarrier:
                 self._pipe.write([header + sealed])
             else:
                 self._pipe.write([header, sealed])
-            self._throttle.sent(len(sealed))
-        if self._close_when_flushed and not session.wants_to_send:
+            if self._throttle.is_on:
+                self._throttle.sent(len(sealed))
+        if self._close_when_flushed and not outgoing.wants_to_send:
             self._shut()
 
     def pause_receiving(self) -> None:

@@ -14,6 +14,7 @@ class Throttle:
     go_on: called when sending may go on.
 
     Attributes:
+        is_on: there is a limit; without one, nothing here needs to be called.
         holds_sending: nothing may be sent now.
     """
 
@@ -23,6 +24,7 @@ class Throttle:
         self._go_on = go_on
         self._sending: asyncio.TimerHandle | None = None
         self._receiving: asyncio.TimerHandle | None = None
+        self.is_on = context.upload is not None or context.download is not None
         self.holds_sending = False
 
     def sent(self, nbytes: int) -> None:

@@ -9,10 +9,9 @@ offsets per stream and for the session, counts of streams; credit is renewed whe
 """
 
 import struct
-from enum import IntEnum
 from typing import assert_never
 
-from ..errors import EndpointClosed, LimitExceeded, LocalProtocolError, RemoteProtocolError
+from ..errors import LimitExceeded, LocalProtocolError, RemoteProtocolError
 from ..limits import Budget
 from ..transport import Buffer
 from . import frames
@@ -31,6 +30,7 @@ from .control_frames import (
     cut,
     read_control,
 )
+from .events import Event, What
 from .frames import Kind
 from .remote_streams import RemoteStreams
 from .send_queue import SendQueue
@@ -38,22 +38,6 @@ from .stream_state import StreamState
 
 MIN_WINDOW = 65_536
 MAX_WINDOW = 8 * 1024 * 1024  # what one stream may have unread here after growth; the session's budget bounds the sum
-
-
-class What(IntEnum):
-    """Events of `receive_frames`."""
-
-    OPENED = 1  # a stream of the peer: StreamState
-    READABLE = 2  # bytes, the end or a reset came: StreamState
-    STOPPED = 3  # the peer wants no more of our bytes: StreamState
-    DATAGRAM = 4  # (protocol index, bytes)
-    PONG = 5  # the nonce
-    RECORD = 6  # the peer's signed record, unchecked: bytes
-    CLOSED = 7  # (code, reason): the peer ends the session
-    STREAMS = 8  # the peer allows more streams: None
-
-
-Event = tuple[What, object]
 
 
 class Mux:
@@ -65,6 +49,9 @@ class Mux:
         max_streams: streams the peer may have open at once.
         peer_*: the same from the peer's Hello.
         memory: what windows may grow by, a share of the node's; it is closed with the session.
+
+    Attributes:
+        outgoing: what waits to be sent.
     """
 
     def __init__(
@@ -85,20 +72,20 @@ class Mux:
         self._next_id = 1 if is_dialer else 2
         self._window = window
         self._peer_window = peer_window
-        self._queue = SendQueue(peer_session_window)
+        self.outgoing = SendQueue(peer_session_window)
         self._received_total = 0
         self._consumed_total = 0
         self._session_window = session_window
         self._receive_total_credit = session_window
         self._may_open = peer_max_streams  # cumulative
         self._opened_by_us = 0
-        self._max_streams = max_streams
+        self._streams_step = max(1, max_streams // 2)  # ended streams that are told together
         self._remote = RemoteStreams(is_dialer, max_streams)
         self._memory = memory
 
     @property
     def datagrams_dropped(self) -> int:
-        return self._queue.datagrams_dropped
+        return self.outgoing.datagrams_dropped
 
     # -- sending -------------------------------------------------------------------------------------------------
 
@@ -108,7 +95,7 @@ class Mux:
 
     @property
     def wants_to_send(self) -> bool:
-        return self._queue.wants_to_send
+        return self.outgoing.wants_to_send
 
     def open(self, kind: Kind, protocol: int) -> StreamState:
         """A new stream; its opening frame goes out with the first bytes, the end, or `announce`.
@@ -125,32 +112,36 @@ class Mux:
         self.streams[state.id] = state
         return state
 
-    def write(self, state: StreamState, data: memoryview, fin: bool = False) -> None:
+    def write(self, state: StreamState, data: bytes | memoryview, fin: bool = False) -> None:
         """Queue bytes, and the end with `fin`.  Raises `LocalProtocolError` after the end."""
         if state.fin_queued:
-            if data.nbytes or not fin:
+            if data or not fin:
                 raise LocalProtocolError(f"stream {state.id} is finished: nothing can be written any more")
             return
         if state.stopped is not None:
             return  # the peer does not want it; nothing is lost but what it refused
+        if fin and self.outgoing.at_once(state, data):
+            if state.receive_done and not state.buffered:
+                self._forget(state)
+            return
         state.queue(data)
         state.fin_queued = fin
-        self._queue.stream(state)
+        self.outgoing.stream(state)
 
     def announce(self, state: StreamState) -> None:
         """Let the peer know of a stream that has no bytes yet."""
-        self._queue.stream(state)
+        self.outgoing.stream(state)
 
     def reset(self, state: StreamState, code: int, reason: str = "") -> None:
         """End both directions at once.  Idempotent."""
         if state.id not in self.streams:
             return
         if not state.opened:
-            self._queue.stream(state)  # the peer must learn of the id, or its count of streams would be wrong
+            self.outgoing.stream(state)  # the peer must learn of the id, or its count of streams would be wrong
         if not state.fin_sent:
-            self._queue.control(frames.reset(state.id, code, state.send_offset, reason))
+            self.outgoing.control(frames.reset(state.id, code, state.send_offset, reason))
         if not state.receive_done:
-            self._queue.control(frames.STOP_HEADER.pack(frames.STOP, state.id, code & 0xFFFF))
+            self.outgoing.control(frames.STOP_HEADER.pack(frames.STOP, state.id, code & 0xFFFF))
         state.pending.clear()
         state.queued_bytes = 0
         state.fin_queued = state.fin_sent = True
@@ -165,25 +156,25 @@ class Mux:
     def stop(self, state: StreamState, code: int) -> None:
         """Ask the peer to send no more."""
         if not state.receive_done:
-            self._queue.control(frames.STOP_HEADER.pack(frames.STOP, state.id, code & 0xFFFF))
+            self.outgoing.control(frames.STOP_HEADER.pack(frames.STOP, state.id, code & 0xFFFF))
 
     def ping(self, nonce: bytes) -> None:
-        self._queue.control(frames.PING_HEADER.pack(frames.PING, nonce))
+        self.outgoing.control(frames.PING_HEADER.pack(frames.PING, nonce))
 
     def send_record(self, signed: bytes) -> None:
-        self._queue.control(frames.record(signed))
+        self.outgoing.control(frames.record(signed))
 
     def close(self, code: int, reason: str) -> None:
-        self._queue.control(frames.close(code, reason))
+        self.outgoing.control(frames.close(code, reason))
 
     def send_datagram(self, protocol: int, data: Buffer) -> bool:
         """Queue a datagram; `False` when the queue was full and the oldest had to go."""
-        return self._queue.datagram(protocol, data)
+        return self.outgoing.datagram(protocol, data)
 
     def frames_to_send(self, max_bytes: int) -> list[Buffer]:
         """Whole frames, at most `max_bytes` together; control first, then datagrams, then streams by priority."""
         sent_all: list[StreamState] = []
-        out = self._queue.take(max_bytes, sent_all)
+        out = self.outgoing.take(max_bytes, sent_all)
         for state in sent_all:
             if state.receive_done and not state.buffered:
                 self._forget(state)
@@ -224,14 +215,16 @@ class Mux:
         state = self.streams.get(id)
         if not self._remote.opening(id):
             return  # a copy of an opening that we had
-        state = state or self._new_remote(id)
-        state.kind = Kind(what)
+        if state is None:
+            state = self._new_remote(id)
+        state.kind = frames.KINDS[what]
         state.protocol = protocol
         state.opened = True
         if state.kind is Kind.MESSAGE:
             state.fin_queued = state.fin_sent = True
         self._received_total += state.receive(0, data, bool(fin))
-        self._check_total()
+        if self._received_total > self._receive_total_credit:
+            raise _beyond_credit()
         events.append((What.OPENED, state))
 
     def _new_remote(self, id: int) -> StreamState:
@@ -249,15 +242,13 @@ class Mux:
             state = self._new_remote(id)
         if state.reset_code is not None:
             return
-        grown = state.receive(offset, data, bool(fin))
-        self._received_total += grown
-        self._check_total()
+        self._received_total += state.receive(offset, data, bool(fin))
+        if self._received_total > self._receive_total_credit:
+            raise _beyond_credit()
         if state.opened:
             events.append((What.READABLE, state))
-
-    def _check_total(self) -> None:
-        if self._received_total > self._receive_total_credit:
-            raise RemoteProtocolError("the peer sent more than the session's credit")
+        if state.send_done and state.receive_done and not state.buffered:
+            self._forget(state)  # the end came by itself, after everything was read
 
     def _on_control(self, data: memoryview, at: int, events: list[Event]) -> int:
         """One frame that carries no stream data; returns where the next begins."""
@@ -267,12 +258,12 @@ class Mux:
                 state = self.streams.get(id)
                 if state is not None and offset > state.send_credit:
                     state.send_credit = offset
-                    self._queue.stream(state)
+                    self.outgoing.stream(state)
             case MaxSession(offset):
-                if offset > self._queue.credit:
-                    self._queue.credit = offset
+                if offset > self.outgoing.credit:
+                    self.outgoing.credit = offset
                     for state in self.streams.values():
-                        self._queue.stream(state)
+                        self.outgoing.stream(state)
             case MaxStreams(count):
                 if count > self._may_open:
                     self._may_open = count
@@ -282,7 +273,7 @@ class Mux:
             case Stop(id, code):
                 self._on_stop(id, code, events)
             case Ping(nonce):
-                self._queue.control(frames.PING_HEADER.pack(frames.PONG, nonce))
+                self.outgoing.control(frames.PING_HEADER.pack(frames.PONG, nonce))
             case Pong(nonce):
                 events.append((What.PONG, nonce))
             case Datagram(protocol, body):
@@ -309,7 +300,7 @@ class Mux:
         state.pending.clear()
         state.queued_bytes = 0
         state.fin_queued = state.fin_sent = True
-        self._queue.control(frames.reset(id, code, state.send_offset))
+        self.outgoing.control(frames.reset(id, code, state.send_offset))
         events.append((What.STOPPED, state))
         if state.receive_done and not state.buffered:
             self._forget(state)
@@ -324,7 +315,8 @@ class Mux:
         if offset > state.receive_credit:
             raise RemoteProtocolError(f"stream {id} was reset beyond its credit")
         self._received_total += grown
-        self._check_total()
+        if self._received_total > self._receive_total_credit:
+            raise _beyond_credit()
         state.reset_code = code
         state.reset_reason = reason
         self._give_back(state.buffered + grown)
@@ -349,7 +341,19 @@ class Mux:
                 state.window *= 2
             state.window_at = now
             state.receive_credit = state.consumed + state.window
-            self._queue.control(frames.MAX_STREAM_HEADER.pack(frames.MAX_STREAM, state.id, state.receive_credit))
+            self.outgoing.control(frames.MAX_STREAM_HEADER.pack(frames.MAX_STREAM, state.id, state.receive_credit))
+
+    def take_whole(self, state: StreamState, max_bytes: int) -> bytes | None:
+        """A message of which all is here and nothing was read yet, the ordinary case; `None` when it is not so, or when
+        it is longer than `max_bytes`."""
+        n = state.buffered
+        if n != state.final_offset or n > max_bytes:
+            return None
+        body = state.read(n)
+        self._give_back(n)
+        if state.send_done:
+            self._forget(state)
+        return body
 
     def _may_grow(self, nbytes: int) -> bool:
         if self._memory.free < nbytes:
@@ -361,17 +365,18 @@ class Mux:
         self._consumed_total += nbytes
         if self._receive_total_credit - self._consumed_total <= self._session_window // 2:
             self._receive_total_credit = self._consumed_total + self._session_window
-            self._queue.control(frames.MAX_SESSION_HEADER.pack(frames.MAX_SESSION, self._receive_total_credit))
+            self.outgoing.control(frames.MAX_SESSION_HEADER.pack(frames.MAX_SESSION, self._receive_total_credit))
 
     def _forget(self, state: StreamState) -> None:
         if self.streams.pop(state.id, None) is None:
             return
-        self._memory.release(state.window - self._window)
+        if state.window != self._window:
+            self._memory.release(state.window - self._window)
         if state.is_ours:
             return
         self._remote.allowed += 1
-        if self._remote.allowed % max(1, self._max_streams // 2) == 0:
-            self._queue.control(frames.MAX_STREAMS_HEADER.pack(frames.MAX_STREAMS, self._remote.allowed))
+        if self._remote.allowed % self._streams_step == 0:
+            self.outgoing.control(frames.MAX_STREAMS_HEADER.pack(frames.MAX_STREAMS, self._remote.allowed))
 
     def end(self, reason: str, code: int) -> list[StreamState]:
         """The connection is gone: every stream fails.  Returns them, to wake whoever waits."""
@@ -383,11 +388,10 @@ class Mux:
             state.pending.clear()
             state.fin_queued = state.fin_sent = True
         self.streams.clear()
-        self._queue.drop_streams()
+        self.outgoing.drop_streams()
         self._memory.close()
         return ended
 
 
-def closed_error(state: StreamState, by_peer: bool = True) -> EndpointClosed:
-    """What a call on a reset stream raises."""
-    return EndpointClosed(f"stream {state.id}", state.reset_reason, state.reset_code or state.stopped or 0, by_peer)
+def _beyond_credit() -> RemoteProtocolError:
+    return RemoteProtocolError("the peer sent more than the session's credit")

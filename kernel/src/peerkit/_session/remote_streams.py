@@ -26,7 +26,8 @@ class RemoteStreams:
         """
         ordinal = self._ordinal(id)
         if ordinal > self._highest:
-            self._skipped.update(range(self._highest + 1, ordinal))
+            if ordinal > self._highest + 1:
+                self._skipped.update(range(self._highest + 1, ordinal))
             self._highest = ordinal
             return True
         if ordinal in self._skipped:

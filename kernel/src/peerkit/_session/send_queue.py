@@ -12,6 +12,8 @@ from .stream_state import StreamState
 
 QUANTUM = 16_384  # bytes of one stream before the next of its priority has its turn
 MAX_CONTROL_FRAMES = 10_000  # queued answers and credits: a peer that never reads cannot make us queue without end
+MAX_AT_ONCE_BYTES = 512  # as long as the longest reason, so that it fits every packet
+MAX_AT_ONCE_FRAMES = 64  # waiting; with more, streams wait for their turn again
 MAX_DATAGRAMS = 256  # queued; the oldest are dropped
 PRIORITIES = 8
 
@@ -22,11 +24,13 @@ class SendQueue:
 
     Attributes:
         sent: stream bytes given out so far.
+        bytes_out: the same with all frames' headers.
     """
 
     def __init__(self, credit: int) -> None:
         self.sent = 0
         self.credit = credit
+        self.bytes_out = 0
         self.datagrams_dropped = 0
         self._control: deque[bytes] = deque()
         self._datagrams: deque[tuple[bytes, Buffer]] = deque()
@@ -59,10 +63,41 @@ class SendQueue:
             self._ready[state.priority].append(state)
             self._ready_count += 1
 
+    def at_once(self, state: StreamState, data: bytes | memoryview) -> bool:
+        """Queue all of a short message with its end as one frame, past the streams' turns; `False` when it has to take
+        its turn: it is long, or something waits already, or there is no credit."""
+        size = len(data)
+        if (
+            size > MAX_AT_ONCE_BYTES
+            or self._ready_count
+            or state.send_offset
+            or state.pending
+            or size > state.send_credit
+            or self.sent + size > self.credit
+            or len(self._control) >= MAX_AT_ONCE_FRAMES
+        ):
+            return False
+        if state.opened:
+            header = frames.STREAM_HEADER.pack(frames.STREAM | frames.FIN, state.id, 0, size)
+        else:
+            state.opened = True
+            kind = frames.STREAM_OPEN | frames.FIN
+            header = frames.OPEN_HEADER.pack(kind, state.kind, state.protocol, state.id, size)
+        self._control.append(header + data)
+        self.sent += size
+        state.send_offset = size
+        state.fin_queued = state.fin_sent = True
+        return True
+
     def take(self, max_bytes: int, sent_all: list[StreamState]) -> list[Buffer]:
         """Whole frames, at most `max_bytes` together.  Streams whose end went out are added to `sent_all`."""
         out: list[Buffer] = []
         room = max_bytes
+        if not self._ready_count and len(self._control) == 1 and not self._datagrams:  # what a request or answer is
+            if len(self._control[0]) <= room:
+                out.append(self._control.popleft())
+                self.bytes_out += len(out[0])
+            return out
         while self._control and len(self._control[0]) <= room:
             frame = self._control.popleft()
             room -= len(frame)
@@ -73,7 +108,9 @@ class SendQueue:
             out += (header, data)
         if self._ready_count:
             for queue in self._ready:
-                room = self._serve(queue, room, out, sent_all)
+                if queue:
+                    room = self._serve(queue, room, out, sent_all)
+        self.bytes_out += max_bytes - room
         return out
 
     def _serve(self, queue: deque[StreamState], room: int, out: list[Buffer], sent_all: list[StreamState]) -> int:
@@ -106,7 +143,7 @@ class SendQueue:
         size = frames.STREAM_HEADER.size if state.opened else frames.OPEN_HEADER.size
         offset = state.send_offset
         data = state.take(min(limit - size, self.credit - self.sent))
-        length = 0 if data is None else data.nbytes
+        length = 0 if data is None else len(data)
         fin = state.fin_queued and not state.pending and not state.fin_sent
         if not (length or fin or not state.opened):
             return 0

@@ -5,7 +5,7 @@ In: data and credit from the mux, reads and writes from the application.  Not he
 
 from collections import deque
 
-from ..errors import RemoteProtocolError
+from ..errors import EndpointClosed, RemoteProtocolError
 from .frames import Kind
 
 COPY_BELOW = 16_384  # a small slice would keep its whole 128 KiB record alive: copy it instead
@@ -62,7 +62,7 @@ class StreamState:
         self.priority = 3
         self.ready = False  # in the mux's queue of streams with something to send
         # sending
-        self.pending: deque[memoryview] = deque()
+        self.pending: deque[bytes | memoryview] = deque()
         self.queued_bytes = 0
         self.send_offset = 0
         self.send_credit = send_credit
@@ -100,25 +100,25 @@ class StreamState:
     def send_done(self) -> bool:
         return self.fin_sent or self.stopped is not None
 
-    def queue(self, data: memoryview) -> None:
-        if data.nbytes:
+    def queue(self, data: bytes | memoryview) -> None:
+        if data:
             self.pending.append(data)
-            self.queued_bytes += data.nbytes
+            self.queued_bytes += len(data)
 
-    def take(self, max_bytes: int) -> memoryview | None:
+    def take(self, max_bytes: int) -> bytes | memoryview | None:
         """The next piece to send, at most `max_bytes`, within the peer's credit; `None` when there is none."""
         room = min(max_bytes, self.send_credit - self.send_offset)
         if not self.pending or room <= 0:
             return None
-        head = self.pending[0]
-        if head.nbytes <= room:
+        piece = self.pending[0]
+        if len(piece) <= room:
             self.pending.popleft()
-            piece = head
         else:
+            head = memoryview(piece)
             piece = head[:room]
             self.pending[0] = head[room:]
-        self.send_offset += piece.nbytes
-        self.queued_bytes -= piece.nbytes
+        self.send_offset += len(piece)
+        self.queued_bytes -= len(piece)
         return piece
 
     def receive(self, offset: int, data: memoryview, fin: bool) -> int:
@@ -198,3 +198,8 @@ class StreamState:
         self.chunks.clear()
         self.buffered = 0
         self._gaps = None
+
+
+def closed_error(state: StreamState, by_peer: bool = True) -> EndpointClosed:
+    """What a call on a reset stream raises."""
+    return EndpointClosed(f"stream {state.id}", state.reset_reason, state.reset_code or state.stopped or 0, by_peer)
