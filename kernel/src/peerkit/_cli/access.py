@@ -56,9 +56,9 @@ class Access:
                 value = words[place + 1]
             match name:
                 case "--data-dir":
-                    data_dir = value
+                    data_dir = value or data_dir  # a value that is missing is told when the words are parsed
                 case "--profile":
-                    profile = value
+                    profile = value or profile
                 case "--set":
                     sets.append(value)
                 case _:
