@@ -125,6 +125,7 @@ def test_a_file_goes_from_one_process_to_another(tmp_path: Path, loop: str) -> N
         got = b.ask("get", shared["link"], "-o", str(tmp_path / "out.bin"))
         assert set(got) == {"content_id", "path", "size_bytes", "seconds", "bytes_per_s", "sources"}
         assert (tmp_path / "out.bin").read_bytes() == content
+        b.ask("connect", a.address)
         (peer,) = b.ask("peers")
         assert set(peer) == {"peer_id", "addresses", "direction", "transport", "rtt_s", "protocols"}
         assert peer["peer_id"] == a.peer_id
