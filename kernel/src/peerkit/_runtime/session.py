@@ -281,7 +281,11 @@ class RuntimeSession:
         for what, subject in self._mux.receive_frames(data):
             if what is What.READABLE:
                 assert isinstance(subject, StreamState)
-                self._on_readable(subject)
+                answer = subject.answer
+                if isinstance(answer, Waiting):
+                    self._requests.answered(answer)
+                else:
+                    self._on_readable(subject)
             elif what is What.OPENED:
                 assert isinstance(subject, StreamState)
                 self.last_used_at = now
@@ -297,8 +301,6 @@ class RuntimeSession:
             answer.wake_reader()
             if state.reset_code is not None:
                 answer.wake_writer()
-        elif isinstance(answer, Waiting):
-            self._requests.answered(answer)
         else:
             self._dispatch.readable(state)
 

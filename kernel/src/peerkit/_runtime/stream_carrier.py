@@ -274,6 +274,7 @@ class StreamCarrier:
         assert opener is not None and self._session is not None
         now = self._context.clock.now()
         at, end = 0, view.nbytes
+        session = self._session
         while end - at >= 4:
             (header,) = HEADER.unpack_from(view, at)
             stop = at + 4 + opener.record_bytes(header)
@@ -283,7 +284,7 @@ class StreamCarrier:
             at = stop
             if self._state is _State.CONFIRMING:
                 self._open()
-            self._session.receive_frames(memoryview(plaintext), now)
+            session.receive_frames(memoryview(plaintext), now)
             if self._ready is not None:
                 self._confirmed()
                 self._ready = None

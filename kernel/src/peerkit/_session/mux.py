@@ -103,7 +103,7 @@ class Mux:
         Raises:
             LimitExceeded: the peer allows no further stream now.
         """
-        if not self.can_open:
+        if self._opened_by_us >= self._may_open:
             raise LimitExceeded(f"the peer allows no more than {self._may_open} streams so far; wait for some to end")
         state = StreamState(self._next_id, kind, protocol, True, self._peer_window, self._window)
         self._next_id += 2
