@@ -8,7 +8,7 @@ may publish another in a package of interfaces.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
@@ -17,6 +17,7 @@ from .address import Address
 from .identity import PeerId
 from .record import PeerRecord
 from .session import Session
+from .transport import DatagramEndpoint
 
 T = TypeVar("T")
 
@@ -46,6 +47,48 @@ class Dialer(Protocol):
 
         Raises:
             PeerUnreachable, ConnectFailed, DeadlineExceeded, TrustDenied, LimitExceeded.
+        """
+        ...
+
+
+class DatagramEndpoints(Protocol):
+    """The node's datagram sockets, which everybody shares, so that the mapping which a stranger observes is the mapping
+    in use.  Each is opened and closed by the kernel."""
+
+    def watch(self, opened: Callable[[DatagramEndpoint], None]) -> None:
+        """Call `opened` for every endpoint, those that are open and those to come, before anything is sent from it: the
+        place to `register` one's first bytes.  In a factory or in `start`."""
+        ...
+
+    async def towards(self, remote: Address) -> DatagramEndpoint:
+        """One that can reach `remote`: of its family, bound to a wildcard, or to loopback when `remote` is loopback.
+        The first that `[node] listen` names, else one on a port of the system's choice.  Raises `ConnectFailed`."""
+        ...
+
+    def adopt(self, endpoint: DatagramEndpoint) -> None:
+        """Let every watcher and datagram transport use an endpoint that somebody else made (a socket of
+        `DatagramEndpoint.open_more`, a relay's circuit).  The node takes connections there if it listens anywhere."""
+        ...
+
+    def drop(self, endpoint: DatagramEndpoint) -> None:
+        """Take an adopted endpoint from everybody and close it.  Idempotent."""
+        ...
+
+
+class SessionControl(Protocol):
+    """Moves sessions to better paths."""
+
+    def find(self, peer_id: PeerId) -> Session | None:
+        """The open session with a peer: the member session, else a transient one."""
+        ...
+
+    def offer_path(self, session: Session, endpoint: DatagramEndpoint, local: Address | None, remote: Address) -> bool:
+        """Another way to the peer of `session`, from hole punching or a relay.  Its transport validates it and moves
+        when it is better; `SessionPathsChanged` tells.  `False`: the session cannot move (it is on a pipe, or over).
+
+        Args:
+            endpoint: one of the node's, or an adopted one.
+            local: our address on a wildcard endpoint, or `None`.
         """
         ...
 
@@ -164,12 +207,19 @@ class BlobStore(Protocol):
 
 DIALER: Capability[Dialer] = Capability("peerkit.dialer/1")
 ADDRESS_BOOK: Capability[AddressBook] = Capability("peerkit.address_book/1")
+DATAGRAM_ENDPOINTS: Capability[DatagramEndpoints] = Capability("peerkit.datagram_endpoints/1")
+SESSION_CONTROL: Capability[SessionControl] = Capability("peerkit.session_control/1")
 PEER_ROUTING: Capability[PeerRouting] = Capability("peerkit.peer_routing/1")
 CONTENT_ROUTING: Capability[ContentRouting] = Capability("peerkit.content_routing/1")
 RECORD_STORE: Capability[RecordStore] = Capability("peerkit.record_store/1")
 BLOB_STORE: Capability[BlobStore] = Capability("peerkit.blob_store/1")
 
-KERNEL_CAPABILITIES: Mapping[str, Capability[Dialer] | Capability[AddressBook]] = {
+KernelCapability = (
+    Capability[Dialer] | Capability[AddressBook] | Capability[DatagramEndpoints] | Capability[SessionControl]
+)
+KERNEL_CAPABILITIES: Mapping[str, KernelCapability] = {
     DIALER.name: DIALER,
     ADDRESS_BOOK.name: ADDRESS_BOOK,
+    DATAGRAM_ENDPOINTS.name: DATAGRAM_ENDPOINTS,
+    SESSION_CONTROL.name: SESSION_CONTROL,
 }

@@ -50,6 +50,16 @@ class PeerDisconnected(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class SessionPathsChanged(Event):
+    """A session moved to another path, or its peer can be reached by more or fewer of them."""
+
+    peer_id: PeerId
+    address: str  # of the active path
+    kind: str  # "lan", "direct" or "relayed"
+    paths: int
+
+
+@dataclass(frozen=True, slots=True)
 class DialFailed(Event):
     address: str
     reason: str

@@ -9,6 +9,7 @@ from typing import Protocol
 
 import pluggy
 
+from .datagram import DatagramTransport
 from .discovery import Discovery
 from .operation import Operation, RequestT
 from .protocol import ProtocolSpec
@@ -37,8 +38,8 @@ class Hooks(Protocol):
         ...
 
     @hookspec
-    def peerkit_register_transports(self) -> Sequence[StreamTransport]:
-        """Offer transports.  Two that claim one scheme are an error.
+    def peerkit_register_transports(self) -> Sequence[StreamTransport | DatagramTransport]:
+        """Offer transports, of streams or of datagrams.  Two that claim one scheme are an error.
 
         Example::
 

@@ -5,7 +5,7 @@ There is no way to make a session without a proven peer id.  The same on every t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
@@ -14,7 +14,7 @@ from .address import Address
 from .errors import PeerkitError
 from .identity import PeerId
 from .record import PeerRecord
-from .transport import Buffer
+from .transport import Buffer, Path
 
 
 class Purpose(Enum):
@@ -130,6 +130,11 @@ class Session(Protocol):
     @property
     def transport(self) -> str:
         """The scheme: `tcp`, `tls`, `udp`."""
+        ...
+
+    @property
+    def paths(self) -> Sequence[Path]:
+        """The ways to the peer, the active one first; a pipe has one.  `SessionPathsChanged` tells of changes."""
         ...
 
     @property

@@ -3,19 +3,22 @@
 A *stream* transport (TCP, TLS, a Unix socket) only moves ordered bytes: it gives the kernel a `Pipe`, and the kernel
 runs the handshake, the record layer and the session on it.  So one is written in under 100 lines.
 
-A *datagram* transport does its own packets and loss recovery.  It implements `Carrier`: it pulls frames from the
-session, delivers each reliable frame at least once in any order, and hands the frames that it opens to the session.
-The session is the same on both.
+A *datagram* transport (`datagram.py`) does its own packets and loss recovery.  Its connections are `Carrier`s: each
+pulls payloads from its session (`FrameSource`), delivers every reliable one at least once in any order, and hands what
+it opens to the session.  The session is the same on both.
 """
 
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Protocol
 
 from .address import Address
+from .errors import PeerkitError
 
 Buffer = bytes | bytearray | memoryview
 
@@ -102,6 +105,12 @@ class StreamTransport(Protocol):
     @property
     def schemes(self) -> Sequence[str]: ...
 
+    @property
+    def preference(self) -> int:
+        """Which of a peer's addresses are dialled first: those of the transport with the highest preference, each next
+        lower one 250 ms later; the first session wins.  TCP has 50."""
+        ...
+
     async def listen(self, address: Address, accept: PipeAccept) -> Listener:
         """Bind and listen.
 
@@ -120,25 +129,96 @@ class StreamTransport(Protocol):
 
 
 class FrameSource(Protocol):
-    """The session, as a carrier sees it: where frames to send come from and where received ones go."""
+    """The session, as the carrier of a datagram transport sees it: where payloads of packets come from and go to.
 
-    def frames_to_send(self, max_bytes: int) -> list[Buffer]:
-        """Whole frames to put into the next record or packet, at most `max_bytes` together; empty when there is
-        nothing.
-        A reliable frame must reach the other side at least once (in any order); the bytes stay valid until then."""
+    A payload is a row of whole frames: what a packet carries beside the transport's own frames.  Frames of the session
+    begin with a type byte in 0x08..0x18 or 0x40..0x7F; 0x20..0x3F and 0x80..0xFF are the transport's.  All calls work
+    on batches, since a call per packet would cost more than sealing it.
+    """
+
+    @property
+    def wants_to_send(self) -> bool:
+        """Whether `unreliable_payloads` or `reliable_payloads` would give something now."""
         ...
 
-    def receive_frames(self, data: memoryview, now: float) -> None:
-        """Take the plaintext of one opened record or packet.
+    def unreliable_payloads(self, max_bytes: int, count: int) -> list[bytes]:
+        """What shall be sent once and never again (datagrams, pings and their answers), for at most `count` packets of
+        `max_bytes` each; empty when there is nothing.  Ask for these before the reliable ones.  What is longer than
+        `max_bytes` is dropped and counted."""
+        ...
 
-        Raises:
-            RemoteProtocolError: the peer broke a rule; the carrier closes the connection with that reason.
+    def reliable_payloads(self, max_bytes: int, count: int) -> list[bytes]:
+        """What must reach the other side at least once, in any order: keep each until its packet is acknowledged, and
+        send it again, under a new counter, when it is lost.  While one stream has much to send, every item has exactly
+        `max_bytes`, so a batch has equal segments.
+
+        Args:
+            max_bytes: at least 1,000 and never more than `Carrier.max_payload_bytes`.
+            count: packets that may be sent now; what was pulled counts as sent towards the application's back-pressure.
         """
         ...
 
-    def carrier_lost(self, reason: str, by_peer: bool) -> None:
-        """The connection is gone; called once, last."""
+    def refit(self, payload: Buffer, max_bytes: int) -> list[bytes]:
+        """A reliable payload cut into several of at most `max_bytes` (≥ 1,000): for sending it again on a path that
+        takes less than the one for which it was made."""
         ...
+
+    def receive_payloads(self, payloads: Sequence[Buffer], now: float) -> None:
+        """Take what was opened out of one batch of packets, each payload once or more often, none empty, without the
+        transport's own frames.  Payloads that are `bytes` may be kept; of others what is needed is copied.
+
+        Raises:
+            RemoteProtocolError: the peer broke a rule; send `farewell`, end the connection, tell `carrier_lost`.
+        """
+        ...
+
+    def farewell(self, error: PeerkitError) -> bytes:
+        """The payload of the last packet before the connection ends because of `error`."""
+        ...
+
+    def paths_changed(self) -> None:
+        """`Carrier.paths`, `remote` or `max_payload_bytes` are not what they were."""
+        ...
+
+    def carrier_lost(self, reason: str, by_peer: bool) -> None:
+        """The connection is gone; called once, last, and not after `Carrier.close`."""
+        ...
+
+
+class PathKind(Enum):
+    """How a session reaches its peer."""
+
+    LAN = "lan"  # loopback, private and link-local addresses
+    DIRECT = "direct"
+    RELAYED = "relayed"
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """One way between the two ends of a session.
+
+    Attributes:
+        local, remote: without peer ids.  A relay's circuit has addresses of the scheme `relay`.
+        is_active: whether it is in use; the others stand by.
+        rtt_s: smoothed round trip, `nan` while unknown.
+        loss: share of the packets sent lately that were lost, 0 to 1; `nan` where the transport cannot tell.
+        window_bytes: what may be in flight; 0 where the transport cannot tell.
+        max_datagram_bytes: largest datagram that the path is known to take; 0 for a pipe.
+    """
+
+    local: Address
+    remote: Address
+    is_active: bool = True
+    rtt_s: float = math.nan
+    loss: float = math.nan
+    window_bytes: int = 0
+    max_datagram_bytes: int = 0
+
+    @property
+    def kind(self) -> PathKind:
+        if self.remote.scheme == "relay":
+            return PathKind.RELAYED
+        return PathKind.LAN if self.remote.is_local else PathKind.DIRECT
 
 
 class Carrier(Protocol):
@@ -149,24 +229,36 @@ class Carrier(Protocol):
     @property
     def local(self) -> Address: ...
 
+    @property
+    def paths(self) -> Sequence[Path]:
+        """All ways to the peer, the active one first."""
+        ...
+
+    @property
+    def max_payload_bytes(self) -> int:
+        """Largest payload that one packet takes now; may change (tell `FrameSource.paths_changed`)."""
+        ...
+
+    @property
+    def key_updates(self) -> int:
+        """How often we took a new key to send with."""
+        ...
+
     def wake(self) -> None:
-        """The session has something to send: pull it, now or as soon as congestion and back-pressure allow."""
+        """The session has something to send: pull it, now or as soon as congestion and back-pressure allow.  Called
+        often, also while the session is inside a call of the carrier: then pull when that call has returned."""
         ...
 
     def close(self, flush: bool) -> None:
-        """End the connection; with `flush` after everything pulled was sent.  Idempotent."""
+        """End the connection: with `flush` after everything that the session has queued was sent and (on a datagram
+        transport) acknowledged, or after 2 s; without it at once and in silence.  The session takes no more calls but
+        `reliable_payloads`.  Idempotent."""
         ...
 
-    def pause_receiving(self) -> None: ...
-    def resume_receiving(self) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class DatagramBatch:
-    """Equal segments in one buffer, only the last may be shorter."""
-
-    data: Buffer
-    segment_bytes: int
+    def offer_path(self, endpoint: DatagramEndpoint, local: Address | None, remote: Address) -> bool:
+        """Another way to the peer, from hole punching or a relay: validate it, and move when it is the better one.
+        `False`: this carrier cannot change its path (a pipe), or has enough of them."""
+        ...
 
 
 class DatagramEndpoint(Protocol):

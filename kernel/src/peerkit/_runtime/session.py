@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from .._session import frames
@@ -29,7 +29,7 @@ from ..identity import PeerId, hkdf
 from ..record import PeerRecord
 from ..security import HandshakeResult
 from ..session import Code, Session, SessionStats
-from ..transport import Buffer, FrameSource
+from ..transport import Buffer, Path
 from .dispatch import Dispatch
 from .requests import Requests, Waiting
 from .session_context import SessionContext
@@ -99,6 +99,10 @@ class RuntimeSession:
     @property
     def transport(self) -> str:
         return self._carrier.remote.scheme
+
+    @property
+    def paths(self) -> Sequence[Path]:
+        return self._carrier.paths
 
     @property
     def protocols(self) -> Mapping[str, str]:
@@ -395,4 +399,3 @@ assert MAX_DATAGRAM_BYTES < MAX_PLAINTEXT
 
 if TYPE_CHECKING:
     _fits: type[Session] = RuntimeSession
-    _feeds: type[FrameSource] = RuntimeSession

@@ -28,7 +28,7 @@ from ..identity import PeerId
 from ..protection import AeadProtection
 from ..security import Aead, HandshakeParameters, HandshakeResult, PacketProtection
 from ..session import Code, Purpose
-from ..transport import Pipe
+from ..transport import Path, Pipe
 from ..trust import Action, Question
 from .session import RuntimeSession
 from .session_context import SessionContext
@@ -329,11 +329,9 @@ class StreamCarrier:
         if self._close_when_flushed and not outgoing.wants_to_send:
             self._shut()
 
-    def pause_receiving(self) -> None:
-        self._pipe.pause_reading()
-
-    def resume_receiving(self) -> None:
-        self._pipe.resume_reading()
+    @property
+    def paths(self) -> tuple[Path]:
+        return (Path(self._pipe.local, self._pipe.remote),)
 
     def close(self, flush: bool) -> None:
         if self._state is _State.CLOSED:

@@ -256,6 +256,10 @@ class _Watched:
     def schemes(self) -> Sequence[str]:
         return self._transport.schemes
 
+    @property
+    def preference(self) -> int:
+        return self._transport.preference
+
     async def listen(self, address: Address, accept: PipeAccept) -> Listener:
         def watch(pipe: Pipe) -> PipeHandler | None:
             return self._keep(accept(pipe))

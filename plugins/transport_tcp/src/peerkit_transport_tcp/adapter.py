@@ -26,6 +26,10 @@ class TcpTransport:
     def schemes(self) -> Sequence[str]:
         return (TCP, TLS)
 
+    @property
+    def preference(self) -> int:
+        return 50
+
     async def listen(self, address: Address, accept: PipeAccept) -> Listener:
         if self._ctx.settings.tls:
             address = replace(address, scheme=TLS)
