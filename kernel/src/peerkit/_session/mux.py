@@ -159,7 +159,7 @@ class Mux:
             self.outgoing.control(frames.STOP_HEADER.pack(frames.STOP, state.id, code & 0xFFFF))
 
     def ping(self, nonce: bytes) -> None:
-        self.outgoing.control(frames.PING_HEADER.pack(frames.PING, nonce))
+        self.outgoing.unreliable(frames.PING_HEADER.pack(frames.PING, nonce))
 
     def send_record(self, signed: bytes) -> None:
         self.outgoing.control(frames.record(signed))
@@ -169,16 +169,20 @@ class Mux:
 
     def send_datagram(self, protocol: int, data: Buffer) -> bool:
         """Queue a datagram; `False` when the queue was full and the oldest had to go."""
-        return self.outgoing.datagram(protocol, data)
+        return self.outgoing.unreliable(frames.DATAGRAM_HEADER.pack(frames.DATAGRAM, protocol, len(data)), data)
 
     def frames_to_send(self, max_bytes: int) -> list[Buffer]:
         """Whole frames, at most `max_bytes` together; control first, then datagrams, then streams by priority."""
         sent_all: list[StreamState] = []
         out = self.outgoing.take(max_bytes, sent_all)
-        for state in sent_all:
+        self.ends_sent(sent_all)
+        return out
+
+    def ends_sent(self, states: list[StreamState]) -> None:
+        """The last frames of these streams are on their way."""
+        for state in states:
             if state.receive_done and not state.buffered:
                 self._forget(state)
-        return out
 
     # -- receiving -----------------------------------------------------------------------------------------------
 
@@ -222,9 +226,7 @@ class Mux:
         state.opened = True
         if state.kind is Kind.MESSAGE:
             state.fin_queued = state.fin_sent = True
-        self._received_total += state.receive(0, data, bool(fin))
-        if self._received_total > self._receive_total_credit:
-            raise _beyond_credit()
+        self.count_received(state.receive(0, data, bool(fin)))
         events.append((What.OPENED, state))
 
     def _new_remote(self, id: int) -> StreamState:
@@ -242,9 +244,7 @@ class Mux:
             state = self._new_remote(id)
         if state.reset_code is not None:
             return
-        self._received_total += state.receive(offset, data, bool(fin))
-        if self._received_total > self._receive_total_credit:
-            raise _beyond_credit()
+        self.count_received(state.receive(offset, data, bool(fin)))
         if state.opened:
             events.append((What.READABLE, state))
         if state.send_done and state.receive_done and not state.buffered:
@@ -273,7 +273,7 @@ class Mux:
             case Stop(id, code):
                 self._on_stop(id, code, events)
             case Ping(nonce):
-                self.outgoing.control(frames.PING_HEADER.pack(frames.PONG, nonce))
+                self.outgoing.unreliable(frames.PING_HEADER.pack(frames.PONG, nonce))
             case Pong(nonce):
                 events.append((What.PONG, nonce))
             case Datagram(protocol, body):
@@ -309,17 +309,14 @@ class Mux:
         state = self.streams.get(id)
         if state is None or state.receive_done:
             return
-        if offset < state.received or (state.final_offset is not None and state.final_offset != offset):
+        if offset < state.highest or (state.final_offset is not None and state.final_offset != offset):
             raise RemoteProtocolError(f"stream {id} was reset at an impossible offset")
-        grown = offset - state.received
         if offset > state.receive_credit:
             raise RemoteProtocolError(f"stream {id} was reset beyond its credit")
-        self._received_total += grown
-        if self._received_total > self._receive_total_credit:
-            raise _beyond_credit()
+        self.count_received(offset - state.highest)
         state.reset_code = code
         state.reset_reason = reason
-        self._give_back(state.buffered + grown)
+        self._give_back(offset - state.consumed)
         state.discard()
         if state.opened:
             events.append((What.READABLE, state))
@@ -327,6 +324,12 @@ class Mux:
             self._forget(state)
 
     # -- credit --------------------------------------------------------------------------------------------------
+
+    def count_received(self, nbytes: int) -> None:
+        """Count bytes of streams against the session's credit.  Raises `RemoteProtocolError` beyond it."""
+        self._received_total += nbytes
+        if self._received_total > self._receive_total_credit:
+            raise RemoteProtocolError("the peer sent more than the session's credit")
 
     def consumed(self, state: StreamState, nbytes: int, now: float, rtt_s: float) -> None:
         """The application took `nbytes` of a stream: renew credit when half of a window is gone.  A window that is used
@@ -391,7 +394,3 @@ class Mux:
         self.outgoing.drop_streams()
         self._memory.close()
         return ended
-
-
-def _beyond_credit() -> RemoteProtocolError:
-    return RemoteProtocolError("the peer sent more than the session's credit")

@@ -14,7 +14,7 @@ QUANTUM = 16_384  # bytes of one stream before the next of its priority has its 
 MAX_CONTROL_FRAMES = 10_000  # queued answers and credits: a peer that never reads cannot make us queue without end
 MAX_AT_ONCE_BYTES = 512  # as long as the longest reason, so that it fits every packet
 MAX_AT_ONCE_FRAMES = 64  # waiting; with more, streams wait for their turn again
-MAX_DATAGRAMS = 256  # queued; the oldest are dropped
+MAX_UNRELIABLE = 256  # queued datagrams, pings and answers to pings; the oldest are dropped
 PRIORITIES = 8
 
 
@@ -33,13 +33,13 @@ class SendQueue:
         self.bytes_out = 0
         self.datagrams_dropped = 0
         self._control: deque[bytes] = deque()
-        self._datagrams: deque[tuple[bytes, Buffer]] = deque()
+        self._unreliable: deque[tuple[bytes, Buffer]] = deque()
         self._ready: list[deque[StreamState]] = [deque() for _ in range(PRIORITIES)]
         self._ready_count = 0
 
     @property
     def wants_to_send(self) -> bool:
-        return bool(self._control or self._datagrams or (self._ready_count and self.sent < self.credit))
+        return bool(self._control or self._unreliable or (self._ready_count and self.sent < self.credit))
 
     def control(self, frame: bytes) -> None:
         """Queue a control frame.  Raises `RemoteProtocolError` when the peer has read nothing for too long."""
@@ -47,11 +47,11 @@ class SendQueue:
             raise RemoteProtocolError("the peer reads none of our answers")
         self._control.append(frame)
 
-    def datagram(self, protocol: int, data: Buffer) -> bool:
-        """Queue a datagram; `False` when the queue was full and the oldest had to go."""
-        self._datagrams.append((frames.DATAGRAM_HEADER.pack(frames.DATAGRAM, protocol, len(data)), data))
-        if len(self._datagrams) > MAX_DATAGRAMS:
-            self._datagrams.popleft()
+    def unreliable(self, header: bytes, body: Buffer = b"") -> bool:
+        """Queue a frame that may be lost; `False` when the queue was full and the oldest had to go."""
+        self._unreliable.append((header, body))
+        if len(self._unreliable) > MAX_UNRELIABLE:
+            self._unreliable.popleft()
             self.datagrams_dropped += 1
             return False
         return True
@@ -93,7 +93,7 @@ class SendQueue:
         """Whole frames, at most `max_bytes` together.  Streams whose end went out are added to `sent_all`."""
         out: list[Buffer] = []
         room = max_bytes
-        if not self._ready_count and len(self._control) == 1 and not self._datagrams:  # what a request or answer is
+        if not self._ready_count and len(self._control) == 1 and not self._unreliable:  # what a request or answer is
             if len(self._control[0]) <= room:
                 out.append(self._control.popleft())
                 self.bytes_out += len(out[0])
@@ -102,16 +102,94 @@ class SendQueue:
             frame = self._control.popleft()
             room -= len(frame)
             out.append(frame)
-        while self._datagrams and frames.DATAGRAM_HEADER.size + len(self._datagrams[0][1]) <= room:
-            header, data = self._datagrams.popleft()
-            room -= len(header) + len(data)
-            out += (header, data)
+        while self._unreliable and len(self._unreliable[0][0]) + len(self._unreliable[0][1]) <= room:
+            header, body = self._unreliable.popleft()
+            room -= len(header) + len(body)
+            out += (header, body) if body else (header,)
         if self._ready_count:
-            for queue in self._ready:
-                if queue:
-                    room = self._serve(queue, room, out, sent_all)
+            room = self._serve_all(room, out, sent_all)
         self.bytes_out += max_bytes - room
         return out
+
+    # -- for carriers that lose packets --------------------------------------------------------------------------
+
+    def unreliable_payloads(self, max_bytes: int, count: int) -> list[bytes]:
+        """Rows of frames that may be lost, for at most `count` packets of `max_bytes`."""
+        out: list[bytes] = []
+        parts: list[Buffer] = []
+        room = max_bytes
+        while self._unreliable and len(out) < count:
+            header, body = self._unreliable[0]
+            size = len(header) + len(body)
+            if room < size <= max_bytes:
+                out.append(b"".join(parts))
+                parts, room = [], max_bytes
+                continue
+            self._unreliable.popleft()
+            if size > max_bytes:  # the path takes less than when it was queued
+                self.datagrams_dropped += 1
+                continue
+            parts += (header, body)
+            room -= size
+        if parts:
+            out.append(b"".join(parts))
+        self.bytes_out += sum(map(len, out))
+        return out
+
+    def reliable_payloads(self, max_bytes: int, count: int, sent_all: list[StreamState]) -> list[bytes]:
+        """Rows of all other frames, for at most `count` packets of `max_bytes`.  As `take`, streams whose end went out
+        are added to `sent_all`."""
+        out: list[bytes] = []
+        while len(out) < count:
+            if self._control:
+                if len(self._control[0]) > max_bytes:  # a peer record on a relay's narrow path: others tell it
+                    self._control.popleft()
+                    continue
+            elif self._ready_count and self._full_payloads(max_bytes, count - len(out), out):
+                continue
+            parts: list[Buffer] = []
+            room = max_bytes
+            while self._control and len(self._control[0]) <= room:
+                parts.append(self._control.popleft())
+                room -= len(parts[-1])
+            if self._ready_count:
+                self._serve_all(room, parts, sent_all)
+            if not parts:
+                break
+            out.append(b"".join(parts))
+        self.bytes_out += sum(map(len, out))
+        return out
+
+    def _full_payloads(self, max_bytes: int, count: int, out: list[bytes]) -> bool:
+        """Append payloads of exactly `max_bytes`, a frame of the next stream in each; `False` when it has not so much.
+
+        A row of them costs one `struct` and one join each, so this is what a long stream lives on."""
+        queue = next(queue for queue in self._ready if queue)
+        state = queue[0]
+        size = max_bytes - frames.STREAM_HEADER.size
+        if self._ready_count > 1:
+            count = min(count, max(1, QUANTUM // max_bytes))
+        offset = state.send_offset
+        credit = min(state.send_credit - offset, self.credit - self.sent)
+        count = min(count, min(state.queued_bytes, credit) // size) if state.opened else 0
+        if count <= 0:
+            return False
+        pack, stream, id = frames.STREAM_HEADER.pack, frames.STREAM, state.id
+        for piece in state.cut(size, count):
+            out.append(pack(stream, id, offset, size) + piece)
+            offset += size
+        self.sent += count * size
+        queue.popleft()
+        self._ready_count -= 1
+        state.ready = False
+        self.stream(state)
+        return True
+
+    def _serve_all(self, room: int, out: list[Buffer], sent_all: list[StreamState]) -> int:
+        for queue in self._ready:
+            if queue:
+                room = self._serve(queue, room, out, sent_all)
+        return room
 
     def _serve(self, queue: deque[StreamState], room: int, out: list[Buffer], sent_all: list[StreamState]) -> int:
         """One round or more over the streams of one priority; returns the room that is left."""
@@ -161,7 +239,7 @@ class SendQueue:
 
     def drop_streams(self) -> None:
         """The session is over: nothing of streams goes out any more; control frames do (the farewell is among them)."""
-        self._datagrams.clear()
+        self._unreliable.clear()
         for queue in self._ready:
             queue.clear()
         self._ready_count = 0

@@ -4,12 +4,13 @@ In: data and credit from the mux, reads and writes from the application.  Not he
 """
 
 from collections import deque
+from collections.abc import Iterator
 
 from ..errors import EndpointClosed, RemoteProtocolError
 from .frames import Kind
+from .reassembly import Reassembly
 
 COPY_BELOW = 16_384  # a small slice would keep its whole 128 KiB record alive: copy it instead
-MAX_GAPS = 64  # pieces held out of order on an unordered carrier; stops a peer from making us keep 1-byte pieces
 
 
 class StreamState:
@@ -80,7 +81,7 @@ class StreamState:
         self.final_offset: int | None = None
         self.reset_code: int | None = None
         self.reset_reason = ""
-        self._gaps: dict[int, bytes] | None = None
+        self._gaps: Reassembly | None = None
         self.answer: object = None
 
     def __repr__(self) -> str:
@@ -121,6 +122,35 @@ class StreamState:
         self.queued_bytes -= len(piece)
         return piece
 
+    def cut(self, size: int, count: int) -> Iterator[bytes | memoryview]:
+        """The next `count` pieces of exactly `size`; the caller knows that they and the credit are there."""
+        self.send_offset += size * count
+        self.queued_bytes -= size * count
+        pending = self.pending
+        while count:
+            piece = pending[0]
+            whole = min(count, len(piece) // size)
+            if whole:
+                view = memoryview(piece)
+                for at in range(0, whole * size, size):
+                    yield view[at : at + size]
+                count -= whole
+                if whole * size == len(piece):
+                    pending.popleft()
+                else:
+                    pending[0] = view[whole * size :]
+                continue
+            parts, missing = [], size  # across the ends of what was written
+            while missing:
+                part = memoryview(pending.popleft())
+                if len(part) > missing:
+                    pending.appendleft(part[missing:])
+                    part = part[:missing]
+                parts.append(part)
+                missing -= len(part)
+            yield b"".join(parts)
+            count -= 1
+
     def receive(self, offset: int, data: memoryview, fin: bool) -> int:
         """Take a piece at `offset`.  Returns by how much the highest offset grew (for the session's credit).
 
@@ -145,27 +175,37 @@ class StreamState:
         return self._receive_out_of_order(offset, data, end)
 
     def _receive_out_of_order(self, offset: int, data: memoryview, end: int) -> int:
-        before = self._highest()
-        gaps = self._gaps if self._gaps is not None else {}
-        if end > self.received and len(data) > len(gaps.get(offset, b"")):
-            if offset not in gaps and len(gaps) >= MAX_GAPS:
-                raise RemoteProtocolError(f"stream {self.id} has more than {MAX_GAPS} gaps")
-            gaps[offset] = bytes(data)
-        while True:
-            start = min((at for at in gaps if at <= self.received), default=None)
-            if start is None:
-                break
-            piece = memoryview(gaps.pop(start))[self.received - start :]
-            if not piece.nbytes:
-                continue  # all of it came meanwhile in another piece
-            self.chunks.append(bytes(piece))
-            self.buffered += piece.nbytes
-            self.received += piece.nbytes
+        before = self.highest
+        gaps = self._gaps if self._gaps is not None else Reassembly()
+        if offset > self.received:
+            gaps.add(offset, bytes(data))
+        elif end > self.received:
+            self.append(bytes(data[self.received - offset :]))
+            for piece in gaps.take(self.received):
+                self.append(piece)
         self._gaps = gaps or None
-        return max(0, self._highest() - before)
+        return max(0, self.highest - before)
 
-    def _highest(self) -> int:
-        return max([self.received, *(at + len(piece) for at, piece in (self._gaps or {}).items())])
+    def append(self, piece: bytes) -> None:
+        self.chunks.append(piece)
+        self.buffered += len(piece)
+        self.received += len(piece)
+
+    @property
+    def highest(self) -> int:
+        """The highest offset of which anything came."""
+        return self.received if self._gaps is None else max(self.received, self._gaps.highest)
+
+    def takes_next(self, offset: int, length: int) -> bool:
+        """Whether a piece without an end can be appended as it is: the ordinary case of a long stream."""
+        return (
+            offset == self.received
+            and self._gaps is None
+            and self.opened
+            and self.reset_code is None
+            and self.final_offset is None
+            and offset + length <= self.receive_credit
+        )
 
     def read(self, max_bytes: int) -> bytes:
         """Up to `max_bytes` of what is buffered, in order; `b""` when nothing is."""
