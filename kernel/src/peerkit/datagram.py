@@ -104,6 +104,7 @@ class SessionOpening(Protocol):
 
         Raises:
             ConnectFailed: of a dialer: another way to the same peer was faster.  The opening has ended; send nothing.
+            TrustDenied: of an acceptor: by now the gate refuses the peer.  The opening has ended; stay silent.
         """
         ...
 
@@ -142,6 +143,9 @@ class SessionAcceptor(Protocol):
 class DialAttempt(Protocol):
     """One address of a peer that is being dialled.  The kernel keeps the deadline: when it passes, or the dial is
     cancelled, or another address was faster, every opening of the attempt is `ended`."""
+
+    @property
+    def address(self) -> Address: ...
 
     @property
     def expected_peer(self) -> PeerId | None:

@@ -31,6 +31,7 @@ from ._pool.address_book import AddressBook
 from ._pool.backoff import Backoff
 from ._pool.slots import SlotLimits
 from ._runtime.dialing import DialPlan
+from ._runtime.endpoints import Endpoints
 from ._runtime.event_bus import EventBus
 from ._runtime.listeners import Listeners
 from ._runtime.logging_setup import node_logger
@@ -75,6 +76,7 @@ class Node:
         self.host = host
         self.events = services.events
         self.gate = services.gate
+        self.endpoints = Endpoints(platform.network)
         self.operations = OperationRegistry()
         self.routines = RoutineScheduler(services.supervisor, platform.clock, platform.rng)
         self.started_at = platform.clock.now()
@@ -200,7 +202,13 @@ class Node:
         pool = RuntimePool(limits, book, events)
         services = Services(identity, network, platform, data_dir, events, gate, supervisor, pool, log)
         node = cls(resolved, host, services, pool, own)
-        kernel = {capabilities.DIALER.name: pool, capabilities.ADDRESS_BOOK.name: book}
+        kernel = {
+            capabilities.DIALER.name: pool,
+            capabilities.ADDRESS_BOOK.name: book,
+            capabilities.DATAGRAM_ENDPOINTS.name: node.endpoints,
+            capabilities.SESSION_CONTROL.name: pool,
+        }
+        stack.callback(node.endpoints.close)
         registered = host.load(services, kernel, [Extra("application", protocols=protocols)])
         stack.push_async_callback(host.close)
         gate.bind(registered.policies)
@@ -216,11 +224,12 @@ class Node:
         assert registered.security is not None, "the host has checked"
         self._own.bind(registered.security, {spec.id: spec.version for spec in registered.protocols.values()})
         context = self._session_context(registered)
-        pool.bind(context, DialPlan(context, platform, registered.transports, Backoff(platform.rng)))
+        transports = registered.transports, registered.datagram_transports, self.endpoints
+        pool.bind(context, DialPlan(context, platform, *transports, Backoff(platform.rng)))
+        listeners = Listeners(context, *transports)
         store = await PeerStore.open(platform, services.data_dir)
         self._own.sequence = await store.load(book)
         await self.host.start()
-        listeners = Listeners(context, registered.transports)
         await listeners.listen([Address.parse(text) for text in setup.listen])
         self._own.listen_on(listeners.addresses)
         self._own.on_change = self._record_changed

@@ -14,6 +14,7 @@ from typing import Any, Generic, Protocol
 import pluggy
 
 from .._runtime.plugin_call import PluginCode, failure_text
+from ..datagram import DatagramTransport
 from ..discovery import Discovery
 from ..errors import PeerkitError
 from ..hookspecs import Hooks
@@ -37,6 +38,7 @@ class Registered:
     security: Security | None = None
     wrappers: list[PlaintextWrapper] = field(default_factory=list)
     transports: dict[str, StreamTransport] = field(default_factory=dict)
+    datagram_transports: dict[str, DatagramTransport] = field(default_factory=dict)
     policies: list[tuple[str, TrustPolicy]] = field(default_factory=list)
     protocols: dict[str, ProtocolSpec] = field(default_factory=dict)
     protocol_owners: dict[str, str] = field(default_factory=dict)
@@ -131,8 +133,12 @@ def collect(manager: pluggy.PluginManager, wrapper_order: Sequence[str], extras:
             securities.append((owner, item))
         elif take("wrapper", item.name, owner):
             wrappers.append(item)
-    for owner, transport in offers("transports", StreamTransport):
-        out.transports |= {s: transport for s in transport.schemes if take("address scheme", s, owner)}
+    for owner, transport in offers("transports", StreamTransport, DatagramTransport):
+        schemes = [s for s in transport.schemes if take("address scheme", s, owner)]
+        if _lacks(transport, DatagramTransport) == []:
+            out.datagram_transports |= dict.fromkeys(schemes, transport)
+        else:
+            out.transports |= dict.fromkeys(schemes, transport)
     out.policies = [(o, p) for o, p in offers("trust_policies", TrustPolicy) if take("trust policy", p.name, o)]
     for owner, spec in offers("protocols", ProtocolSpec):
         if take("protocol", spec.id, owner):

@@ -1,8 +1,10 @@
 """From "that peer" to a session: which addresses, in which order, under which deadline.
 
-Addresses of one peer are tried side by side, each 250 ms after the one before (RFC 8305), or at once when it failed;
-the first session wins.  A record gives the peer's handshake key (one round trip); when that handshake fails, the key
-may have changed, and the address is tried once more without it.
+Addresses of one peer are tried side by side, each 250 ms after the one before (RFC 8305), or at once when it failed.
+Each further transport, in the order of their preferences, begins a row of its own 250 ms after the one before it.  The
+first session wins; the rest leaves nothing behind.  A record gives the peer's handshake key (one round trip); when that
+handshake fails on a pipe, the key may have changed, and the address is tried once more without it (a datagram transport
+does that by itself).
 """
 
 from __future__ import annotations
@@ -13,12 +15,15 @@ from dataclasses import dataclass, replace
 
 from .._pool.backoff import Backoff
 from ..address import Address
+from ..datagram import DatagramTransport
 from ..errors import ConnectFailed, PeerUnreachable, TrustDenied
 from ..identity import PeerId
 from ..platform import Platform
 from ..session import Purpose
 from ..transport import Pipe, StreamTransport
 from ..trust import Action, Question
+from .dial_attempt import Dial, Overtaken, RuntimeAttempt
+from .endpoints import Endpoints
 from .session import RuntimeSession
 from .session_context import SessionContext
 from .stream_carrier import StreamCarrier
@@ -50,11 +55,21 @@ class DialPlan:
     """Dials targets.  Not here: slots, sharing of dials, what becomes of the session."""
 
     def __init__(
-        self, context: SessionContext, platform: Platform, transports: Mapping[str, StreamTransport], backoff: Backoff
+        self,
+        context: SessionContext,
+        platform: Platform,
+        transports: Mapping[str, StreamTransport],
+        datagram_transports: Mapping[str, DatagramTransport],
+        endpoints: Endpoints,
+        backoff: Backoff,
     ) -> None:
         self._context = context
         self._platform = platform
-        self._transports = transports
+        self._streams = transports
+        self._datagrams = datagram_transports
+        self._preferences = {scheme: transport.preference for scheme, transport in transports.items()}
+        self._preferences |= {scheme: transport.preference for scheme, transport in datagram_transports.items()}
+        self._endpoints = endpoints
         self._backoff = backoff
 
     async def dial(self, target: Target, purpose: Purpose) -> RuntimeSession:
@@ -64,26 +79,25 @@ class DialPlan:
             PeerUnreachable: no address led to a session; the reasons name each.
             TrustDenied: the gate refused the peer.
         """
-        addresses = [a for a in await self._resolve(target.addresses) if a.scheme in self._transports]
-        if not addresses:
+        waiting = self._rounds(await self._resolve(target.addresses))
+        if not waiting:
             known = ", ".join(str(a.without_peer()) for a in target.addresses)
             raise PeerUnreachable(target.key, [f"no enabled transport for {known}"] if known else ())
+        dial = Dial(purpose)
         pending: set[asyncio.Task[RuntimeSession]] = set()
         failures: dict[str, str] = {}
         denied: TrustDenied | None = None
-        waiting = list(addresses)
         try:
             while waiting or pending:
-                if waiting:
-                    address = waiting.pop(0)
+                for address in waiting.pop(0) if waiting else ():
                     name = f"dial {address.without_peer()}"
-                    pending.add(self._context.supervisor.task("kernel", name, self._attempt(address, target, purpose)))
+                    pending.add(self._context.supervisor.task("kernel", name, self._attempt(address, target, dial)))
                 timeout = STAGGER_S if waiting else None
                 done, pending = await asyncio.wait(pending, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
                 for task in done:
                     error = task.exception()
                     if error is None:
-                        return task.result()
+                        return dial.give(task.result())
                     if isinstance(error, TrustDenied):
                         denied = error
                     elif isinstance(error, ConnectFailed):
@@ -93,9 +107,24 @@ class DialPlan:
         finally:
             for task in pending:
                 task.cancel()
+            dial.close()
         if denied is not None:
             raise denied
         raise PeerUnreachable(target.key, [f"{address}: {reason}" for address, reason in failures.items()])
+
+    def _rounds(self, addresses: Sequence[Address]) -> list[list[Address]]:
+        """What to begin together, one round 250 ms after the other: the second address of the preferred transport comes
+        with the first one of the next transport, and so on."""
+        rows: dict[int, list[Address]] = {}
+        for address in addresses:
+            if address.scheme in self._preferences:
+                rows.setdefault(-self._preferences[address.scheme], []).append(address)
+        rounds: list[list[Address]] = []
+        for i, preference in enumerate(sorted(rows)):
+            for j, address in enumerate(rows[preference]):
+                rounds += [[] for _ in range(i + j + 1 - len(rounds))]
+                rounds[i + j].append(address)
+        return rounds
 
     async def _resolve(self, addresses: Sequence[Address]) -> list[Address]:
         numeric: list[Address] = []
@@ -111,7 +140,7 @@ class DialPlan:
             numeric += [replace(address, host=host) for host in hosts[:MAX_RESOLVED]]
         return numeric
 
-    async def _attempt(self, address: Address, target: Target, purpose: Purpose) -> RuntimeSession:
+    async def _attempt(self, address: Address, target: Target, dial: Dial) -> RuntimeSession:
         """One address: through the gate, the transport, the handshake."""
         context = self._context
         expected = target.peer_id or address.peer_id
@@ -122,43 +151,47 @@ class DialPlan:
         wait_s = self._backoff.wait_s(key, context.clock.now())
         if wait_s > 0:
             raise ConnectFailed(key, f"it failed a moment ago and is tried again in {wait_s:.1f} s")
-        statics = (target.static_key, b"") if target.static_key else (b"",)
-        for i, static_key in enumerate(statics):
-            try:
-                session = await self._connect(address, expected, static_key or None, purpose)
-            except _HandshakeFailed as exc:
-                if i + 1 == len(statics):
-                    self._backoff.failed(key, context.clock.now())
-                    raise ConnectFailed(key, exc.reason) from exc
-            except ConnectFailed:
-                self._backoff.failed(key, context.clock.now())
-                raise
-            else:
-                self._backoff.succeeded(key)
-                return session
-        raise AssertionError("unreachable")
-
-    async def _connect(
-        self, address: Address, expected: PeerId | None, static_key: bytes | None, purpose: Purpose
-    ) -> RuntimeSession:
-        ready: asyncio.Future[RuntimeSession] = self._context.loop.create_future()
-
-        def attach(pipe: Pipe) -> StreamCarrier:
-            return StreamCarrier(self._context, pipe, purpose, ready, expected, static_key)
-
-        pipe = await self._transports[address.scheme].dial(address, attach)
         try:
-            return await ready
-        except ConnectFailed as exc:
-            raise _HandshakeFailed(exc.address, exc.reason) from exc
-        except asyncio.CancelledError:
-            pipe.abort()
-            if ready.done() and not ready.cancelled() and ready.exception() is None:
-                await ready.result().close()
+            if address.scheme in self._datagrams:
+                session = await self._over_datagrams(
+                    RuntimeAttempt(context, dial, address, expected, target.static_key)
+                )
+            else:
+                session = await self._over_pipe(dial, address, expected, target.static_key)
+        except Overtaken:
             raise
+        except ConnectFailed:
+            self._backoff.failed(key, context.clock.now())
+            raise
+        self._backoff.succeeded(key)
+        return session
 
+    async def _over_datagrams(self, attempt: RuntimeAttempt) -> RuntimeSession:
+        endpoint = await self._endpoints.towards(attempt.address)
+        self._datagrams[attempt.address.scheme].dial(attempt.address, endpoint, attempt)
+        return await attempt.session()
 
-class _HandshakeFailed(ConnectFailed):
-    """The pipe was there, the handshake failed."""
+    async def _over_pipe(
+        self, dial: Dial, address: Address, expected: PeerId | None, static_key: bytes
+    ) -> RuntimeSession:
+        for with_key in (True, False) if static_key else (False,):
+            attempt = RuntimeAttempt(self._context, dial, address, expected, static_key)
 
-    code = "handshake_failed"
+            def attach(pipe: Pipe, attempt: RuntimeAttempt = attempt, with_key: bool = with_key) -> StreamCarrier:
+                carrier = StreamCarrier(self._context, pipe)
+                carrier.begin(attempt.open(pipe.binding, carrier.opening_ended, with_key))
+                return carrier
+
+            try:
+                await self._streams[address.scheme].dial(address, attach)
+            except asyncio.CancelledError:
+                attempt.cancel()
+                raise
+            try:
+                return await attempt.session()
+            except Overtaken:
+                raise
+            except ConnectFailed:
+                if not with_key:
+                    raise
+        raise AssertionError("unreachable")

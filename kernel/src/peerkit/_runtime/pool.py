@@ -1,7 +1,7 @@
 """The peers of a node: one place where sessions are dialled, admitted, replaced and ended.
 
-Promises: `peerkit.session.Pool` and `peerkit.capabilities.Dialer`.  Decisions (slots, tie-break, back-off) are pure and
-live in `_pool/`; upkeep (liveness, idleness, filling slots) in `upkeep.py`.
+Promises: `peerkit.session.Pool`, `peerkit.capabilities.Dialer` and `SessionControl`.  Decisions (slots, tie-break,
+back-off) are pure and live in `_pool/`; upkeep (liveness, idleness, filling slots) in `upkeep.py`.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from .._pool.admission import Admission
 from .._pool.slots import SlotClass, SlotLimits, Slots
 from .._pool.tie_break import newer_wins
 from ..address import Address
-from ..capabilities import Dialer
+from ..capabilities import Dialer, SessionControl
 from ..errors import DeadlineExceeded, EndpointClosed, LimitExceeded, PeerkitError, PeerUnreachable
-from ..event import PeerConnected, PeerDisconnected
+from ..event import PeerConnected, PeerDisconnected, SessionPathsChanged
 from ..identity import PeerId
 from ..record import PeerRecord
 from ..session import Code, Pool, Purpose, Session
-from ..transport import Buffer
+from ..transport import Buffer, DatagramEndpoint
 from .dialing import DialPlan, Target
 from .event_bus import EventBus
 from .peer import RuntimePeer
@@ -105,6 +105,13 @@ class RuntimePool:
         finally:
             session.borrowers -= 1
             session.last_used_at = self.context.clock.now()
+
+    def find(self, peer_id: PeerId) -> RuntimeSession | None:
+        return self._usable(peer_id)
+
+    def offer_path(self, session: Session, endpoint: DatagramEndpoint, local: Address | None, remote: Address) -> bool:
+        ours = next((s for s in self._sessions if s is session), None)
+        return ours is not None and ours.is_open and ours.carrier.offer_path(endpoint, local, remote)
 
     def _usable(self, peer_id: PeerId | None) -> RuntimeSession | None:
         if peer_id is None:
@@ -215,6 +222,10 @@ class RuntimePool:
     def handshake_ended(self) -> None:
         self.slots.give(SlotClass.HANDSHAKING)
 
+    @property
+    def has_many_handshakes(self) -> bool:
+        return self.slots.free(SlotClass.HANDSHAKING) < self.slots.used(SlotClass.HANDSHAKING)
+
     def session_accepted(self, session: RuntimeSession) -> str:
         slot = SlotClass.of(session.purpose, False)
         if self._closing or not self.slots.take(slot):
@@ -273,6 +284,10 @@ class RuntimePool:
                     self._parted.popitem(last=False)
             self._events.emit(PeerDisconnected(session.peer_id, reason, by_peer))
 
+    def paths_changed(self, session: RuntimeSession) -> None:
+        path = session.paths[0]
+        self._events.emit(SessionPathsChanged(session.peer_id, str(path.remote), path.kind.value, len(session.paths)))
+
     def known_record(self, peer_id: PeerId) -> PeerRecord | None:
         return self.book.get(peer_id)
 
@@ -293,4 +308,5 @@ class RuntimePool:
 if TYPE_CHECKING:
     _fits: type[Pool] = RuntimePool
     _dials: type[Dialer] = RuntimePool
+    _controls: type[SessionControl] = RuntimePool
     _owns: type[SessionOwner] = RuntimePool

@@ -6,16 +6,14 @@ The promises are `peerkit.session.Session`'s.  Below is a `Carrier`; dispatch to
 from __future__ import annotations
 
 import asyncio
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from .._session import frames
-from .._session.events import What
+from .._session.events import Event, What
 from .._session.frames import Kind
 from .._session.hello import Agreed
 from .._session.mux import Mux
-from .._session.record_layer import MAX_PLAINTEXT
 from .._session.stream_state import StreamState
 from ..address import Address
 from ..errors import (
@@ -29,14 +27,13 @@ from ..identity import PeerId, hkdf
 from ..record import PeerRecord
 from ..security import HandshakeResult
 from ..session import Code, Session, SessionStats
-from ..transport import Buffer, Path
+from ..transport import Buffer, Carrier, Path
 from .dispatch import Dispatch
+from .received_record import received_record
 from .requests import Requests, Waiting
+from .round_trip import RoundTrip
 from .session_context import SessionContext
 from .stream import RuntimeStream
-
-if TYPE_CHECKING:
-    from .stream_carrier import StreamCarrier
 
 MAX_DATAGRAM_BYTES = 65_000
 
@@ -45,19 +42,20 @@ class RuntimeSession:
     """Attributes:
     last_received_at: `Clock.now` of the last frame, for liveness.
     last_used_at: when a stream was last opened or closed, for idleness of transient sessions.
+    on_settled: called once, after the peer's first frames were taken or when the session is over.
     """
 
     def __init__(
         self,
         context: SessionContext,
-        carrier: StreamCarrier,
+        carrier: Carrier,
         mux: Mux,
         result: HandshakeResult,
         agreed: Agreed,
         is_dialer: bool,
     ) -> None:
         self._context = context
-        self._carrier = carrier
+        self.carrier = carrier
         self._mux = mux
         self._export_secret = result.export_secret
         self._transcript_hash = result.transcript_hash
@@ -69,17 +67,17 @@ class RuntimeSession:
         self._stream_waiters: list[asyncio.Future[None]] = []
         self._drainers: list[asyncio.Future[None]] = []
         self._closed: asyncio.Future[str] = context.loop.create_future()
-        self._ping_sent: tuple[bytes, float] | None = None
-        self._growth_rtt_s = 0.05  # by which receive windows grow; a guess until the first answer to a ping
+        self.round_trip = RoundTrip()
         self._bytes_received = 0
         self.loop = context.loop
+        self.outgoing = mux.outgoing
         self.peer_id: PeerId = result.peer_id
         self.is_dialer = is_dialer
         self.purpose = agreed.purpose
         self.record: PeerRecord | None = None
-        self.rtt_s = math.nan
         self.borrowers = 0
         self.close_code = 0
+        self.on_settled: Callable[[], None] | None = None
         self.last_received_at = self.last_used_at = context.clock.now()
         mux.protocols = len(agreed.protocols)
 
@@ -90,19 +88,19 @@ class RuntimeSession:
 
     @property
     def remote(self) -> Address:
-        return self._carrier.remote
+        return self.carrier.remote
 
     @property
     def local(self) -> Address:
-        return self._carrier.local
+        return self.carrier.local
 
     @property
     def transport(self) -> str:
-        return self._carrier.remote.scheme
+        return self.carrier.remote.scheme
 
     @property
     def paths(self) -> Sequence[Path]:
-        return self._carrier.paths
+        return self.carrier.paths
 
     @property
     def protocols(self) -> Mapping[str, str]:
@@ -125,8 +123,12 @@ class RuntimeSession:
         return self._closed.result() if self._closed.done() else ""
 
     @property
+    def rtt_s(self) -> float:
+        return self.round_trip.rtt_s
+
+    @property
     def max_datagram_bytes(self) -> int:
-        return MAX_DATAGRAM_BYTES
+        return min(MAX_DATAGRAM_BYTES, self.carrier.max_payload_bytes - frames.DATAGRAM_HEADER.size)
 
     @property
     def stats(self) -> SessionStats:
@@ -137,7 +139,7 @@ class RuntimeSession:
             len(self._mux.streams),
             self._mux.datagrams_dropped,
             self._mux.unknown_frames,
-            self._carrier.key_updates,
+            self.carrier.key_updates,
             self.rtt_s,
         )
 
@@ -154,7 +156,7 @@ class RuntimeSession:
         self.last_used_at = self._context.clock.now()
         waiting = self._requests.add(state, protocol, self.last_used_at + timeout_s, timeout_s)
         self._mux.write(state, as_bytes(payload), fin=True)
-        self._carrier.wake()
+        self.carrier.wake()
         try:
             return await waiting.future
         finally:
@@ -169,7 +171,7 @@ class RuntimeSession:
         state = self._mux.open(Kind.MESSAGE, index)
         state.final_offset = 0  # nothing comes back
         self._mux.write(state, bytes(payload), fin=True)
-        self._carrier.wake()
+        self.carrier.wake()
 
     async def open_stream(self, protocol: str) -> RuntimeStream:
         index = self._protocol_index(protocol)
@@ -182,10 +184,10 @@ class RuntimeSession:
 
     def send_datagram(self, protocol: str, payload: Buffer) -> bool:
         index = self._protocol_index(protocol)
-        if len(payload) > MAX_DATAGRAM_BYTES:
-            raise LimitExceeded(f"a datagram of {len(payload)} bytes is longer than {MAX_DATAGRAM_BYTES}")
+        if len(payload) > self.max_datagram_bytes:
+            raise LimitExceeded(f"a datagram of {len(payload)} bytes is longer than {self.max_datagram_bytes}")
         fitted = self._mux.send_datagram(index, bytes(payload))
-        self._carrier.wake()
+        self.carrier.wake()
         return fitted
 
     async def close(self, code: int = Code.NONE, reason: str = "") -> None:
@@ -225,22 +227,22 @@ class RuntimeSession:
 
     def mux_write(self, state: StreamState, data: bytes | memoryview, fin: bool) -> None:
         self._mux.write(state, data, fin)
-        self._carrier.wake()
+        self.carrier.wake()
 
     def reset_stream(self, state: StreamState, code: int, reason: str = "") -> None:
         if self.is_open:
             self._mux.reset(state, code, reason)
-            self._carrier.wake()
+            self.carrier.wake()
 
     def stop_stream(self, state: StreamState, code: int) -> None:
         if self.is_open:
             self._mux.stop(state, code)
-            self._carrier.wake()
+            self.carrier.wake()
 
     def give_back(self, state: StreamState, nbytes: int) -> None:
         if not self._closed.done():
-            self._mux.consumed(state, nbytes, self._context.clock.now(), self._growth_rtt_s)
-            self._carrier.wake()
+            self._mux.consumed(state, nbytes, self._context.clock.now(), self.round_trip.growth_s)
+            self.carrier.wake()
 
     def await_writable(self, stream: RuntimeStream) -> None:
         self._writers.append(stream)
@@ -248,9 +250,9 @@ class RuntimeSession:
     def ping(self) -> None:
         """Measure the round trip; the answer sets `rtt_s`."""
         nonce = self._context.rng.randbytes(8)
-        self._ping_sent = (nonce, self._context.clock.now())
+        self.round_trip.asked(nonce, self._context.clock.now())
         self._mux.ping(nonce)
-        self._carrier.wake()
+        self.carrier.wake()
 
     # -- the carrier's side --------------------------------------------------------------------------------------
 
@@ -271,18 +273,26 @@ class RuntimeSession:
 
     def frames_to_send(self, max_bytes: int) -> list[Buffer]:
         out = self._mux.frames_to_send(max_bytes)
+        self.pulled()
+        return out
+
+    def pulled(self) -> None:
+        """Frames were given to the carrier: wake whoever waited for that."""
         if self._writers:
             for stream in [s for s in self._writers if s.write_done]:
                 self._writers.remove(stream)
                 stream.wake_writer()
         if self._drainers and not self._mux.wants_to_send:
             _wake_all(self._drainers)
-        return out
 
     def receive_frames(self, data: memoryview, now: float) -> None:
+        self.take_events(self._mux.receive_frames(data), data.nbytes, now)
+
+    def take_events(self, events: list[Event], nbytes: int, now: float) -> None:
+        """What the mux told of `nbytes` of frames."""
         self.last_received_at = now
-        self._bytes_received += data.nbytes
-        for what, subject in self._mux.receive_frames(data):
+        self._bytes_received += nbytes
+        for what, subject in events:
             if what is What.READABLE:
                 assert isinstance(subject, StreamState)
                 answer = subject.answer
@@ -298,6 +308,13 @@ class RuntimeSession:
                 self._on_event(what, subject, now)
             if self._closed.done():
                 return
+        if self.on_settled is not None:
+            self._settle()
+
+    def _settle(self) -> None:
+        on_settled, self.on_settled = self.on_settled, None
+        if on_settled is not None:
+            on_settled()
 
     def _on_readable(self, state: StreamState) -> None:
         answer = state.answer
@@ -318,14 +335,14 @@ class RuntimeSession:
                 assert isinstance(subject, tuple)
                 self._dispatch.datagram(*subject)
             case What.PONG:
-                if self._ping_sent is not None and subject == self._ping_sent[0]:
-                    sample = now - self._ping_sent[1]
-                    self.rtt_s = sample if math.isnan(self.rtt_s) else 0.875 * self.rtt_s + 0.125 * sample  # RFC 6298
-                    self._growth_rtt_s = max(self.rtt_s, 0.01)
-                    self._ping_sent = None
+                assert isinstance(subject, bytes)
+                self.round_trip.answered(subject, now)
             case What.RECORD:
                 assert isinstance(subject, bytes)
-                self._on_record(subject)
+                record = received_record(self._context, self.peer_id, subject)
+                if record is not None:
+                    self.record = record
+                    self._context.owner.record_received(self, record)
             case What.STREAMS:
                 _wake_all(self._stream_waiters)
             case What.CLOSED:
@@ -335,28 +352,11 @@ class RuntimeSession:
             case What.OPENED | What.READABLE:
                 raise AssertionError("handled before")
 
-    def _on_record(self, data: bytes) -> None:
-        known = self._context.owner.known_record(self.peer_id)
-        if known is not None and known.to_bytes() == data:  # spares a signature check of 54 µs
-            self.record = known
-            self._context.owner.record_received(self, known)
-            return
-        try:
-            record = PeerRecord.from_bytes(data, self._context.network_id, self._context.clock.wall())
-        except RemoteProtocolError as exc:
-            self._context.counters.bad_records += 1
-            self._context.log.debug("peer record refused", peer=self.peer_id.short, reason=str(exc))
-            return
-        if record.peer_id != self.peer_id:
-            raise RemoteProtocolError("the peer sent somebody else's record as its own")
-        self.record = record
-        self._context.owner.record_received(self, record)
-
     def send_own_record(self) -> None:
         """Tell the peer that our record changed."""
         if self.is_open:
             self._mux.send_record(self._context.owner.own_record())
-            self._carrier.wake()
+            self.carrier.wake()
 
     def farewell(self, error: PeerkitError) -> bytes:
         """The last frame before the carrier closes because of `error`."""
@@ -371,8 +371,9 @@ class RuntimeSession:
         if self._closed.done():
             return
         self.close_code = code
-        self._carrier.close(flush=not by_peer)
+        self.carrier.close(flush=not by_peer)
         self._closed.set_result(reason)
+        self._settle()
         self._requests.end(EndpointClosed(f"the session with {self.peer_id.short}", reason, code, by_peer))
         self._dispatch.end()
         for state in self._mux.end(reason, code):
@@ -394,8 +395,6 @@ def _wake_all(waiters: list[asyncio.Future[None]]) -> None:
             waiter.set_result(None)
     waiters.clear()
 
-
-assert MAX_DATAGRAM_BYTES < MAX_PLAINTEXT
 
 if TYPE_CHECKING:
     _fits: type[Session] = RuntimeSession

@@ -52,6 +52,7 @@ class Mux:
 
     Attributes:
         outgoing: what waits to be sent.
+        holds_credit: renew no credit for now; `payloads.renew_credit` makes up for it.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class Mux:
         self.streams: dict[int, StreamState] = {}
         self.unknown_frames = 0
         self.streams_opened = 0
+        self.holds_credit = False
         self.protocols = 0  # number of agreed protocols; indexes beyond are refused
         self._next_id = 1 if is_dialer else 2
         self._window = window
@@ -339,7 +341,7 @@ class Mux:
             if not state.buffered and state.send_done:
                 self._forget(state)
             return
-        if state.receive_credit - state.consumed <= state.window // 2:
+        if state.receive_credit - state.consumed <= state.window // 2 and not self.holds_credit:
             if now - state.window_at < 2 * rtt_s and state.window < MAX_WINDOW and self._may_grow(state.window):
                 state.window *= 2
             state.window_at = now
@@ -366,7 +368,7 @@ class Mux:
 
     def _give_back(self, nbytes: int) -> None:
         self._consumed_total += nbytes
-        if self._receive_total_credit - self._consumed_total <= self._session_window // 2:
+        if self._receive_total_credit - self._consumed_total <= self._session_window // 2 and not self.holds_credit:
             self._receive_total_credit = self._consumed_total + self._session_window
             self.outgoing.control(frames.MAX_SESSION_HEADER.pack(frames.MAX_SESSION, self._receive_total_credit))
 

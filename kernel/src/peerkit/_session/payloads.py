@@ -52,6 +52,13 @@ def reliable_payloads(mux: Mux, max_bytes: int, count: int) -> list[bytes]:
     return out
 
 
+def renew_credit(mux: Mux, now: float, rtt_s: float) -> None:
+    """Give the credit that `Mux.holds_credit` kept back."""
+    mux.holds_credit = False
+    for state in tuple(mux.streams.values()):
+        mux.consumed(state, 0, now, rtt_s)
+
+
 def refit(payload: Buffer, max_bytes: int) -> list[bytes]:
     """A payload of ours, cut into rows of whole frames of at most `max_bytes` each."""
     data = memoryview(payload)

@@ -1,0 +1,96 @@
+"""A session as the carrier of a datagram transport sees it: batches of payloads, upload and download limits."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from .._session import payloads as packets
+from .._session.mux import Mux
+from ..errors import PeerkitError
+from ..transport import Buffer, Carrier, FrameSource
+from .session import RuntimeSession
+from .session_context import SessionContext
+
+
+class PayloadSource:
+    """See `peerkit.transport.FrameSource`."""
+
+    def __init__(self, context: SessionContext, session: RuntimeSession, mux: Mux, carrier: Carrier) -> None:
+        self._context = context
+        self._session = session
+        self._mux = mux
+        self._carrier = carrier
+        self._upload = context.upload
+        self._download = context.download
+        self._resume: asyncio.TimerHandle | None = None  # set while the upload limit holds us
+        self._renew: asyncio.TimerHandle | None = None  # set while the download limit holds the peer's credit
+
+    def __repr__(self) -> str:
+        return f"<PayloadSource of {self._session!r}>"
+
+    @property
+    def wants_to_send(self) -> bool:
+        return self._mux.wants_to_send and not self._is_held
+
+    @property
+    def _is_held(self) -> bool:
+        return self._resume is not None and self._session.is_open  # the farewell of a closed one is let out
+
+    def unreliable_payloads(self, max_bytes: int, count: int) -> list[bytes]:
+        if self._is_held:
+            return []
+        out = self._mux.outgoing.unreliable_payloads(max_bytes, count)
+        return self._pulled(out) if out else out
+
+    def reliable_payloads(self, max_bytes: int, count: int) -> list[bytes]:
+        if self._is_held:
+            return []
+        out = packets.reliable_payloads(self._mux, max_bytes, count)
+        return self._pulled(out) if out else out
+
+    def _pulled(self, out: list[bytes]) -> list[bytes]:
+        self._session.pulled()
+        if self._upload is not None and self._resume is None:
+            wait_s = self._upload.take(sum(map(len, out)), self._context.clock.now())
+            if wait_s > 0:
+                self._resume = self._context.loop.call_later(wait_s, self._go_on)
+        return out
+
+    def _go_on(self) -> None:
+        self._resume = None
+        self._carrier.wake()
+
+    def _renew_credit(self) -> None:
+        self._renew = None
+        if self._session.is_open:
+            packets.renew_credit(self._mux, self._context.clock.now(), self._session.round_trip.growth_s)
+            self._carrier.wake()
+
+    def refit(self, payload: Buffer, max_bytes: int) -> list[bytes]:
+        return packets.refit(payload, max_bytes)
+
+    def receive_payloads(self, payloads: Sequence[Buffer], now: float) -> None:
+        nbytes = sum(map(len, payloads))
+        self._session.take_events(packets.receive_payloads(self._mux, payloads), nbytes, now)
+        if self._download is not None and self._renew is None:
+            wait_s = self._download.take(nbytes, now)
+            if wait_s > 0:
+                self._mux.holds_credit = True
+                self._renew = self._context.loop.call_later(wait_s, self._renew_credit)
+        if self._mux.wants_to_send:
+            self._carrier.wake()
+
+    def farewell(self, error: PeerkitError) -> bytes:
+        return self._session.farewell(error)
+
+    def paths_changed(self) -> None:
+        self._context.owner.paths_changed(self._session)
+
+    def carrier_lost(self, reason: str, by_peer: bool) -> None:
+        self._session.carrier_lost(reason, by_peer)
+
+
+if TYPE_CHECKING:
+    _fits: type[FrameSource] = PayloadSource
