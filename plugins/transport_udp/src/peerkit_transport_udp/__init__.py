@@ -1,0 +1,1 @@
+"""Peerkit plugin: reliable, encrypted, multiplexed sessions over UDP."""

@@ -1,0 +1,357 @@
+"""One connection: packets in and out, over any number of paths, until one side closes it.
+
+    OPEN ──close(flush)──▶ CLOSING ──all acknowledged, or 2 s──▶ OVER
+      └──close frame, reset, silence, broken rule─────────────────▶ OVER
+
+In: batches of packets, time, payloads pulled from the session.  Out: batches of packets, payloads given to the session.
+Not here: the handshake that gave the keys (`handshake.py`), which connection a packet belongs to (`demultiplexer.py`).
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from peerkit.clock import Rng
+from peerkit.errors import LocalProtocolError, PeerkitError, RemoteProtocolError
+from peerkit.transport import DatagramEndpoint, FrameSource
+from peerkit.transport import Path as PathView
+
+from . import frames, parameters
+from .congestion import CongestionController, Pacer, PathMtu, RttEstimator
+from .connection_ids import ConnectionIds
+from .header_protection import HeaderCipher
+from .packet_receiver import PacketReceiver
+from .packet_sender import OVERHEAD_BYTES, Batch, PacketSender
+from .packing import Packing
+from .parameters import Parameters
+from .path_set import PathSet
+from .paths import PathState, Route
+from .recovery import Recovery
+
+LINGER_S = 2.0  # a peer that acknowledges nothing cannot hold a closed connection longer
+MAX_ECHOES = 8  # challenges answered in one turn: each answer is as small as its question
+
+
+class State(Enum):
+    OPEN = auto()
+    CLOSING = auto()  # our side has closed it: what is queued is still delivered
+    OVER = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionSettings:
+    """What one node's connections have in common.
+
+    Attributes:
+        parameters: what we tell the peer.
+        keep_alive_s: after so long without a packet we ask whether the peer is there; keeps NAT mappings.
+    """
+
+    parameters: Parameters
+    make_controller: Callable[[int], CongestionController]
+    keep_alive_s: float = 20.0
+
+
+class Connection:
+    """Args:
+        ids: both sides' connection ids.
+        confirm: makes the session; called before the first payload goes in or out.
+
+    Attributes:
+        is_confirmed: whether a packet of the peer has opened.
+    """
+
+    def __init__(
+        self,
+        settings: ConnectionSettings,
+        sender: PacketSender,
+        receiver: PacketReceiver,
+        ids: ConnectionIds,
+        route: Route,
+        is_proven: bool,
+        confirm: Callable[[], FrameSource],
+        rng: Rng,
+        now: float,
+    ) -> None:
+        self.state = State.OPEN
+        self.is_confirmed = False
+        self.source: FrameSource | None = None
+        self.ids = ids
+        self.sender = sender
+        self.receiver = receiver
+        self._settings = settings
+        self._confirm = confirm
+        self._peer = parameters.BEFORE
+        active = self._make_path(route, ids.peer_id)
+        active.is_proven = is_proven
+        self.paths = PathSet(
+            active, lambda route: self._make_path(route, ids.take() if ids.has_switched else ids.peer_id), rng
+        )
+        self.recovery = Recovery(self._mtu_changed)
+        self.packing = Packing(sender, receiver, self.recovery, self.paths)
+        self.packing.control.append(frames.parameters(settings.parameters.encode()))
+        self.packing.control.extend(ids.issue())
+        self._final: list[Batch] = []
+        self._received_at = self.packing.sent_at = now
+        self._kept_alive_at = now
+        self._close_at = math.inf
+
+    def _make_path(self, route: Route, peer_id: int) -> PathState:
+        most = min(self._settings.parameters.max_datagram_bytes, route.endpoint.max_datagram_bytes)
+        mtu = PathMtu(most, min(1_200, most))
+        controller = self._settings.make_controller(mtu.datagram_bytes)
+        return PathState(route, controller, RttEstimator(), Pacer(), mtu, peer_id, False)
+
+    # -- what it is ----------------------------------------------------------------------------------------------
+
+    @property
+    def is_over(self) -> bool:
+        return self.state is State.OVER
+
+    @property
+    def route(self) -> Route:
+        return self.paths.active.route
+
+    @property
+    def max_payload_bytes(self) -> int:
+        return self.packing.datagram_bytes - OVERHEAD_BYTES
+
+    @property
+    def views(self) -> Sequence[PathView]:
+        """All paths as the session shows them, the active one first."""
+        paths = sorted(self.paths.paths, key=lambda path: path is not self.paths.active)
+        return [self.paths.view(path) for path in paths]
+
+    # -- receiving -----------------------------------------------------------------------------------------------
+
+    def receive_batch(self, batch: memoryview, segment_bytes: int, heads: bytes, route: Route, now: float) -> bool:
+        """Take packets that bear one of our connection ids.  Returns whether any of them was the peer's.
+
+        Whatever comes, nothing is raised: a peer that breaks a rule has its connection closed.
+        """
+        if self.state is State.OVER:
+            return False
+        active = self.paths.active
+        timeout_s = self.recovery.probe_timeout_s(active)
+        plaintexts = self.receiver.open(batch, segment_bytes, heads, now, timeout_s)
+        if not plaintexts:
+            return False
+        self._received_at = now
+        known = active.route
+        if route.remote != known.remote or route.endpoint is not known.endpoint:
+            self.paths.arrived(route, len(batch), self.receiver.is_newest, now)
+        elif known.local is None:
+            active.route = route
+        try:
+            if self.source is None:
+                self.source = self._confirm()
+            self.is_confirmed = True
+            active.is_proven = True
+            types = bytes([plaintext[0] for plaintext in plaintexts])
+            if types.translate(None, frames.SESSION_TYPES):
+                payloads, eliciting = self._strip(plaintexts, route, now)
+            else:
+                payloads, eliciting = plaintexts, len(plaintexts)
+            if eliciting:
+                self.receiver.wants_ack(eliciting, now)
+            if payloads and self.state is State.OPEN:
+                self.source.receive_payloads(payloads, now)
+        except PeerkitError as error:
+            self.fail(error, now)
+        self._tell_changes()
+        return True
+
+    def _strip(self, plaintexts: Sequence[bytes], route: Route, now: float) -> tuple[list[bytes], int]:
+        """Take the transport's frames out; returns the session's payloads and how many packets want an
+        acknowledgement."""
+        payloads, eliciting = [], 0
+        for plaintext in plaintexts:
+            at, wants_ack = 0, False
+            while at < len(plaintext) and frames.is_control(plaintext[at]):
+                frame, at = frames.read_control(plaintext, at)
+                if frame is not None:
+                    wants_ack = self._on_control(frame, route, now) or wants_ack
+            if at < len(plaintext):
+                payloads.append(plaintext[at:])
+                wants_ack = True
+            eliciting += wants_ack
+        return payloads, eliciting
+
+    def _on_control(self, frame: frames.Control, route: Route, now: float) -> bool:
+        """Returns whether the frame wants an acknowledgement."""
+        match frame:
+            case frames.Ack(ranges):
+                keys = self.sender.keys
+                if self.recovery.acknowledged(frame, keys.counter, self.paths.active, now):
+                    keys.acked(ranges[0][1] - 1)
+                return False
+            case frames.Ping():
+                pass
+            case frames.Challenge(data):
+                path = self.paths.find(route.endpoint, route.remote)
+                if path is not None and len(self.paths.due) < MAX_ECHOES:
+                    self.paths.due.append((path, frames.response(data)))
+            case frames.Response(data):
+                self.paths.echoed(data, now)
+            case frames.NewId(sequence, connection_id, token):
+                self.ids.learn(sequence, connection_id, token)
+                self._switch_ids()
+            case frames.RetireId(sequence):
+                self.packing.control.extend(self.ids.retire(sequence))
+            case frames.Parameters(data):
+                self._on_parameters(parameters.decode(data))
+            case frames.Close(code, reason):
+                self._lost(reason or f"the peer closed the connection (code {code})", by_peer=True)
+                return False
+        return True
+
+    def _on_parameters(self, peer: Parameters) -> None:
+        if self.packing.max_peer_bytes:
+            return  # a copy: parameters never change
+        self.packing.max_peer_bytes = peer.max_datagram_bytes
+        self._peer = peer
+        self.paths.is_changed = True
+        self._switch_ids()
+
+    def _switch_ids(self) -> None:
+        """Leave the id that everybody has seen, once the peer has told what is needed for that."""
+        ids = self.ids
+        if ids.has_switched or not (self.packing.max_peer_bytes and ids.has_spare):
+            return
+        ids.has_switched = True
+        self.sender.node = HeaderCipher(self._peer.node_key)
+        peer_id = ids.take()
+        for path in self.paths.paths:
+            path.peer_id = peer_id
+        self.packing.control.extend(ids.retire_used())
+
+    # -- sending -------------------------------------------------------------------------------------------------
+
+    def batches_to_send(self, now: float) -> list[Batch]:
+        """What may leave now.  Ask after each batch that came, each timer and each wish to send."""
+        out, self._final = self._final, []
+        if self.state is State.OVER:
+            return out
+        self.packing.fill(out, self.source, self.state is State.OPEN, now)
+        if self.state is State.CLOSING and self._is_flushed:
+            self._send_close(0, "", now)
+            out += self._final
+            self._final = []
+        return out
+
+    # -- time ----------------------------------------------------------------------------------------------------
+
+    def next_timer(self) -> float:
+        """When `on_timer` wants to be called."""
+        if self.state is State.OVER:
+            return math.inf
+        active = self.paths.active
+        return min(
+            self.receiver.ack_at,
+            self.recovery.next_timer(active),
+            self.packing.blocked_until,
+            self.paths.next_timer(),
+            self._idle_at,
+            self._kept_alive_at + self._settings.keep_alive_s,
+            self._close_at,
+            active.mtu.next_timer() if self.packing.max_peer_bytes else math.inf,
+        )
+
+    @property
+    def _idle_at(self) -> float:
+        idle_s = min(self._settings.parameters.idle_timeout_s, self._peer.idle_timeout_s)
+        return self._received_at + max(idle_s, 3 * self.recovery.probe_timeout_s(self.paths.active))
+
+    def on_timer(self, now: float) -> None:
+        """Then ask for `batches_to_send`."""
+        if self.state is State.OVER:
+            return
+        if now >= self._idle_at:
+            self._lost("the peer has not been heard for too long", by_peer=False)
+            return
+        if now >= self._close_at:
+            self._send_close(0, "", now)
+            return
+        self.recovery.on_timer(self.paths.active, now)
+        if self.recovery.backoff >= 3:
+            self.paths.give_up_active(now)
+        self.paths.on_timer(now)
+        if now >= self._kept_alive_at + self._settings.keep_alive_s:
+            self._kept_alive_at = max(self._received_at, self.packing.sent_at)
+            if now >= self._kept_alive_at + self._settings.keep_alive_s:
+                self._kept_alive_at = now
+                self.packing.control.append(frames.PING_FRAME)
+        self._tell_changes()
+
+    # -- paths ---------------------------------------------------------------------------------------------------
+
+    def offer_path(self, route: Route, now: float) -> bool:
+        return self.state is State.OPEN and self.paths.offer(route, now)
+
+    def drop_endpoint(self, endpoint: DatagramEndpoint, now: float) -> None:
+        """An endpoint is about to close; without another path the connection is over."""
+        if self.state is not State.OVER and not self.paths.drop(endpoint, now):
+            self._lost("the socket was closed", by_peer=False)
+
+    def _mtu_changed(self, path: PathState) -> None:
+        path.controller.on_datagram_bytes(path.mtu.datagram_bytes)
+        if path is self.paths.active:
+            self.paths.is_changed = True
+
+    def _tell_changes(self) -> None:
+        if self.paths.is_changed and self.source is not None and self.state is State.OPEN:
+            self.paths.is_changed = False
+            self.source.paths_changed()
+
+    # -- the end -------------------------------------------------------------------------------------------------
+
+    @property
+    def _is_flushed(self) -> bool:
+        wants = self.source is not None and self.source.wants_to_send
+        return not (wants or self.recovery.lost or self.recovery.log.holds_reliable)
+
+    def close(self, flush: bool, now: float) -> None:
+        """Our side ends it: with `flush` once everything has been acknowledged, at most 2 s later; else now.
+
+        Idempotent."""
+        if self.state is State.OPEN and flush:
+            self.state = State.CLOSING
+            self._close_at = now + LINGER_S
+        elif self.state is not State.OVER and not flush:
+            self._send_close(0, "", now)
+
+    def fail(self, error: PeerkitError, now: float) -> None:
+        """It cannot go on: tell the peer why, and the session."""
+        if self.state is State.OVER:
+            return
+        if self.source is not None and self.state is State.OPEN:
+            payload = self.source.farewell(error)
+            if self.sender.room:
+                self._final.append(self.packing.seal(self.paths.active, [payload], now))
+        code = 1 if isinstance(error, RemoteProtocolError) else 2
+        source, state = self.source, self.state
+        self._send_close(code, str(error), now)
+        if source is not None and state is State.OPEN:
+            source.carrier_lost(str(error), by_peer=False)
+
+    def was_reset(self) -> None:
+        """The peer does not know this connection any more."""
+        self._lost("the peer has forgotten the connection; it was probably restarted", by_peer=True)
+
+    def _send_close(self, code: int, reason: str, now: float) -> None:
+        with suppress(LocalProtocolError):  # the key is spent: the peer finds out by itself
+            self._final.append(self.packing.seal(self.paths.active, [frames.close(code, reason)], now))
+        self._end()
+
+    def _lost(self, reason: str, by_peer: bool) -> None:
+        state, source = self.state, self.source
+        self._end()
+        if source is not None and state is State.OPEN:
+            source.carrier_lost(reason, by_peer)
+
+    def _end(self) -> None:
+        self.state = State.OVER
+        self.recovery.forget()
+        self.source = None

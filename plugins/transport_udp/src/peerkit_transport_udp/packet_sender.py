@@ -1,0 +1,66 @@
+"""Seals payloads into batches of packets."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from peerkit.transport import Buffer
+
+from .frames import PADDING
+from .header_protection import HEADER_BYTES, SAMPLED_BYTES, HeaderCipher, mask
+from .keys import SendKeys
+from .packet_receiver import SEALED
+from .paths import Route
+
+TAG_BYTES = 16
+OVERHEAD_BYTES = HEADER_BYTES + TAG_BYTES
+MIN_PLAINTEXT_BYTES = SAMPLED_BYTES - OVERHEAD_BYTES  # so that there is a sample for the mask
+_PADDING = bytes((PADDING,))
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Datagrams for one `DatagramEndpoint.send_batch`: the buffers together hold segments of `segment_bytes`, the last
+    may be shorter."""
+
+    route: Route
+    segment_bytes: int
+    buffers: Sequence[Buffer]
+    nbytes: int
+
+
+class PacketSender:
+    """Args:
+    node: masks the connection id; the peer's node key, or the public one before it is known.
+    peer_id: the connection id by which the peer finds this connection.
+    """
+
+    __slots__ = ("_flow", "keys", "node")
+
+    def __init__(self, keys: SendKeys, flow: HeaderCipher, node: HeaderCipher) -> None:
+        self.keys = keys
+        self.node = node
+        self._flow = flow
+
+    @property
+    def room(self) -> int:
+        """Packets that one batch may have now: what the key has left, and no wrap of the counter on the wire."""
+        return min(self.keys.left, (1 << 32) - (self.keys.counter & 0xFFFF_FFFF))
+
+    def seal(self, route: Route, peer_id: int, payloads: Sequence[bytes]) -> Batch:
+        """One batch of payloads that are equally long, but for the last, which may be shorter; at most `room`."""
+        keys = self.keys
+        first = keys.counter
+        if len(payloads[-1]) < MIN_PLAINTEXT_BYTES:
+            payloads = [pad(payload) for payload in payloads]
+        size = len(payloads[0]) + OVERHEAD_BYTES
+        sealed = keys.seal(payloads)
+        headers = mask(self._flow, self.node, SEALED | keys.phase, peer_id, first, sealed)
+        buffers: list[Buffer] = [b""] * (2 * len(sealed))
+        buffers[::2] = headers
+        buffers[1::2] = sealed
+        return Batch(route, size, buffers, (len(sealed) - 1) * size + len(payloads[-1]) + OVERHEAD_BYTES)
+
+
+def pad(payload: bytes, size: int = MIN_PLAINTEXT_BYTES) -> bytes:
+    """At least `size` bytes, by padding in front."""
+    return _PADDING * (size - len(payload)) + payload

@@ -1,0 +1,198 @@
+"""What goes into the next packets, and how many may leave: everything that is sent passes here.
+
+In order: challenges of paths, a probe for a larger datagram, the transport's own frames, then what the session gives:
+what was lost, what is sent once, what is new.  The window, the pacer and the path's allowance limit it.  A batch has
+equal segments, only the last may be shorter (GSO); an acknowledgement rides in the last packet where it fits.
+"""
+
+import math
+from collections import deque
+
+from peerkit.transport import FrameSource
+
+from . import frames
+from .packet_receiver import PacketReceiver
+from .packet_sender import OVERHEAD_BYTES, Batch, PacketSender, pad
+from .path_set import PathSet
+from .paths import PathState
+from .recovery import Recovery
+from .sent_log import Content, SentBatch
+
+MAX_JOINED_BYTES = 900  # of control frames in one packet, which fits every path
+
+
+class Packing:
+    """Attributes:
+    control: the transport's frames that wait, each to be delivered at least once.
+    max_peer_bytes: largest datagram that the peer takes; 0 while it has not told.
+    blocked_until: when the pacer lets more out; infinite when something else stops us.
+    sent_at: when a packet left last.
+    """
+
+    __slots__ = (
+        "_paths",
+        "_receiver",
+        "_recovery",
+        "_sender",
+        "blocked_until",
+        "control",
+        "max_peer_bytes",
+        "sent_at",
+    )
+
+    def __init__(self, sender: PacketSender, receiver: PacketReceiver, recovery: Recovery, paths: PathSet) -> None:
+        self._sender = sender
+        self._receiver = receiver
+        self._recovery = recovery
+        self._paths = paths
+        self.control: deque[bytes] = deque()
+        self.max_peer_bytes = 0
+        self.blocked_until = math.inf
+        self.sent_at = 0.0
+
+    @property
+    def datagram_bytes(self) -> int:
+        """Largest datagram that may be sent now."""
+        found = self._paths.active.mtu.datagram_bytes
+        return min(found, self.max_peer_bytes) if self.max_peer_bytes else found
+
+    def fill(self, out: list[Batch], source: FrameSource | None, is_open: bool, now: float) -> None:
+        """Add what may leave now.
+
+        Args:
+            source: the session; `None` before it is confirmed.
+            is_open: whether what is sent once may still be taken from it.
+        """
+        self._sender.keys.prepare(now)
+        self._send_on_paths(out, now)
+        self._send_control(out, now)
+        if source is not None:
+            self._send_payloads(out, source, is_open, now)
+        if self._receiver.ack_at <= now and self._sender.room:
+            out.append(self.seal(self._paths.active, [self._receiver.ack_frame(now)], now))
+
+    def _send_on_paths(self, out: list[Batch], now: float) -> None:
+        """Challenges and their echoes, and probes for larger datagrams: each is a packet alone."""
+        due, self._paths.due = self._paths.due, []
+        for path, frame in due:
+            if path.allowance >= len(frame) + OVERHEAD_BYTES and self._sender.room:
+                out.append(self.seal(path, [frame], now, Content.ONCE))
+        path = self._paths.active
+        if not (self.max_peer_bytes and path.is_proven and self._sender.room):
+            return
+        size = path.mtu.probe_bytes(now)
+        if 0 < size <= self.max_peer_bytes:
+            path.mtu.on_probe_sent(now)
+            out.append(self.seal(path, [pad(frames.PING_FRAME, size - OVERHEAD_BYTES)], now, Content.MTU_PROBE))
+
+    def _send_control(self, out: list[Batch], now: float) -> None:
+        self.control.extend(self._recovery.lost_control)
+        self._recovery.lost_control.clear()
+        while self.control and self._sender.room:
+            joined = self.control.popleft()
+            while self.control and len(joined) + len(self.control[0]) <= MAX_JOINED_BYTES:
+                joined += self.control.popleft()
+            out.append(self.seal(self._paths.active, [joined], now, Content.CONTROL))
+
+    def _send_payloads(self, out: list[Batch], source: FrameSource, is_open: bool, now: float) -> None:
+        path, recovery = self._paths.active, self._recovery
+        self.blocked_until = math.inf
+        while True:
+            size = self.datagram_bytes
+            room = min(int(path.controller.window) - path.in_flight, path.allowance) // size
+            count = path.pacer.segments(size, now)
+            if recovery.probes:
+                count = room = min(recovery.probes, 2)
+            elif room <= 0:
+                path.is_app_limited = False
+                return
+            elif count <= 0:
+                path.is_app_limited = False
+                self.blocked_until = path.pacer.due_at
+                return
+            count = min(count, room, self._sender.room)
+            payloads, content = (
+                self._next_payloads(source, is_open, size - OVERHEAD_BYTES, count) if count else ([], Content.ONCE)
+            )
+            if not payloads:
+                path.is_app_limited = True
+                if recovery.probes and self._sender.room:
+                    recovery.probes = 0
+                    out.append(self.seal(path, [frames.PING_FRAME], now, Content.ONCE))
+                return
+            recovery.probes = max(recovery.probes - len(payloads), 0)
+            self._send_runs(path, payloads, content, size - OVERHEAD_BYTES, out, now)
+
+    def _next_payloads(
+        self, source: FrameSource, is_open: bool, max_bytes: int, count: int
+    ) -> tuple[list[bytes], Content]:
+        """What was lost, then what is sent once, then what is new."""
+        lost = self._recovery.lost
+        if lost:
+            payloads: list[bytes] = []
+            while lost and len(payloads) < count:
+                payload = lost.popleft()
+                if len(payload) > max_bytes:
+                    lost.extendleft(reversed(source.refit(payload, max_bytes)))
+                elif payloads and len(payloads[-1]) + len(payload) <= max_bytes:
+                    payloads[-1] += payload
+                else:
+                    payloads.append(payload)
+            return payloads, Content.RELIABLE
+        if is_open:
+            payloads = source.unreliable_payloads(max_bytes, count)
+            if payloads:
+                return payloads, Content.ONCE
+        return source.reliable_payloads(max_bytes, count), Content.RELIABLE
+
+    def _send_runs(
+        self, path: PathState, payloads: list[bytes], content: Content, max_bytes: int, out: list[Batch], now: float
+    ) -> None:
+        """Send payloads as batches of equal ones, the last of each may be shorter; an acknowledgement rides along."""
+        start, end = 0, len(payloads)
+        while start < end:
+            size = len(payloads[start])
+            stop = start + 1
+            while stop < end and len(payloads[stop]) == size:
+                stop += 1
+            if stop < end and len(payloads[stop]) < size:
+                stop += 1
+            run = payloads[start:stop] if stop - start < end else payloads
+            start = stop
+            extra = b""
+            if start == end and self._receiver.has_unacked:
+                extra = self._receiver.ack_frame(now)
+            out.append(self.seal(path, run, now, content, extra, max_bytes if len(run) == 1 else size))
+
+    def seal(
+        self,
+        path: PathState,
+        payloads: list[bytes],
+        now: float,
+        content: Content | None = None,
+        extra: bytes = b"",
+        max_bytes: int = 0,
+    ) -> Batch:
+        """One batch, noted in the log unless `content` is `None` (packets that want no acknowledgement).
+
+        Args:
+            extra: an acknowledgement that rides in the last packet if `max_bytes` allow, else in one of its own.
+        """
+        first, count = self._sender.keys.counter, len(payloads)
+        packets = payloads
+        if extra:
+            last = payloads[-1]
+            if len(last) + len(extra) <= max_bytes:
+                packets = [*payloads[:-1], extra + last]
+            elif len(last) == len(payloads[0]) and len(extra) <= len(last) and self._sender.room > count:
+                packets = [*payloads, extra]
+        batch = self._sender.seal(path.route, path.peer_id, packets)
+        if not path.is_proven:
+            path.sent_bytes += batch.nbytes
+        self.sent_at = now
+        if content is not None:
+            kept = payloads if content in (Content.RELIABLE, Content.CONTROL) else ()
+            last_bytes = len(packets[count - 1]) + OVERHEAD_BYTES
+            entry = SentBatch(first, first + count, now, batch.segment_bytes, last_bytes, path, content, kept)
+            self._recovery.sent(entry)
+        return batch

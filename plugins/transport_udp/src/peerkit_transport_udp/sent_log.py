@@ -1,0 +1,167 @@
+"""What has been sent and not yet acknowledged, in batches; and which of it is lost.
+
+One entry per batch, not per packet: an acknowledgement in order takes whole entries away, one with gaps cuts them.
+In: batches, acknowledged ranges, time.  Out: the parts that were acknowledged or lost.  Not here: congestion control,
+timers, what is sent again (`connection.py`).
+
+Lost is a packet that was sent before an acknowledged one, by three counters or by 9/8 of a round trip.
+Source: RFC 9002 §6.1.  Every entry is part of a window that we filled ourselves: the log grows with that, not with
+what a peer says.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import Enum, auto
+from typing import TYPE_CHECKING
+
+from .frames import Range
+
+if TYPE_CHECKING:
+    from .paths import PathState
+
+PACKET_THRESHOLD = 3  # RFC 9002 §6.1.1
+
+
+class Content(Enum):
+    """What a batch carries, and so what its loss means."""
+
+    RELIABLE = auto()  # payloads of the session: they are sent again
+    CONTROL = auto()  # frames of the transport: they are sent again
+    ONCE = auto()  # nothing that is sent again
+    MTU_PROBE = auto()  # its loss says that the path is too narrow, nothing about congestion
+
+
+@dataclass(slots=True)
+class SentBatch:
+    """Packets with the counters `first..end-1`.
+
+    Attributes:
+        datagram_bytes: size of each on the wire, but of the last, `last_bytes`.
+        payloads: what each carries, for sending it again; empty when it is not.
+    """
+
+    first: int
+    end: int
+    sent_at: float
+    datagram_bytes: int
+    last_bytes: int
+    path: "PathState"
+    content: Content
+    payloads: Sequence[bytes]
+
+    @property
+    def nbytes(self) -> int:
+        return (self.end - self.first - 1) * self.datagram_bytes + self.last_bytes
+
+    def part(self, first: int, end: int) -> "SentBatch":
+        """The packets `first..end-1` of it."""
+        if first == self.first and end == self.end:
+            return self
+        return SentBatch(
+            first,
+            end,
+            self.sent_at,
+            self.datagram_bytes,
+            self.last_bytes if end == self.end else self.datagram_bytes,
+            self.path,
+            self.content,
+            self.payloads[first - self.first : end - self.first],
+        )
+
+
+class SentLog:
+    """Attributes:
+    largest_acked: -1 before the first acknowledgement.
+    loss_at: when the oldest packet below `largest_acked` counts as lost by time; infinite when there is none.
+    """
+
+    __slots__ = ("_batches", "largest_acked", "loss_at")
+
+    def __init__(self) -> None:
+        self._batches: deque[SentBatch] = deque()
+        self.largest_acked = -1
+        self.loss_at = float("inf")
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+    @property
+    def oldest(self) -> SentBatch | None:
+        return self._batches[0] if self._batches else None
+
+    @property
+    def newest(self) -> SentBatch | None:
+        return self._batches[-1] if self._batches else None
+
+    @property
+    def holds_reliable(self) -> bool:
+        """Whether something is under way that would be sent again."""
+        return any(batch.payloads for batch in self._batches)
+
+    def add(self, batch: SentBatch) -> None:
+        self._batches.append(batch)
+
+    def acknowledge(self, ranges: Sequence[Range]) -> list[SentBatch]:
+        """Take out what these descending ranges cover; returns it, oldest first."""
+        end_of_all = ranges[0][1]
+        self.largest_acked = max(self.largest_acked, end_of_all - 1)
+        batches, acked, kept = self._batches, [], []
+        at = len(ranges) - 1
+        while batches and batches[0].first < end_of_all:
+            batch = batches.popleft()
+            position = batch.first
+            while at >= 0 and ranges[at][1] <= position:
+                at -= 1
+            while at >= 0 and ranges[at][0] < batch.end:
+                start, stop = max(ranges[at][0], position), min(ranges[at][1], batch.end)
+                if start > position:
+                    kept.append(batch.part(position, start))
+                acked.append(batch.part(start, stop))
+                position = stop
+                if ranges[at][1] > batch.end:
+                    break  # it goes on in the next batch
+                at -= 1
+            if position < batch.end:
+                kept.append(batch.part(position, batch.end))
+        batches.extendleft(reversed(kept))
+        return acked
+
+    def take_lost(self, now: float, loss_delay_s: float) -> list[SentBatch]:
+        """Take out what counts as lost now; sets `loss_at`."""
+        batches, lost, kept = self._batches, [], []
+        self.loss_at = float("inf")
+        below = self.largest_acked - PACKET_THRESHOLD + 1
+        while batches and batches[0].first < self.largest_acked:
+            batch = batches.popleft()
+            if batch.sent_at + loss_delay_s <= now or batch.end <= below:
+                lost.append(batch)
+                continue
+            if batch.first < below:
+                lost.append(batch.part(batch.first, below))
+                batch = batch.part(below, batch.end)
+            kept.append(batch)
+            self.loss_at = min(self.loss_at, batch.sent_at + loss_delay_s)
+        batches.extendleft(reversed(kept))
+        return lost
+
+    def take_probes(self, count: int) -> tuple[Content, Sequence[bytes]]:
+        """The oldest `count` payloads that would be sent again, to be sent again now, though their packets are not
+        lost: those stay in the log without content."""
+        for at, batch in enumerate(self._batches):
+            if batch.payloads:
+                middle = min(batch.first + count, batch.end)
+                probed = batch.part(batch.first, middle)
+                if middle < batch.end:
+                    self._batches.insert(at + 1, batch.part(middle, batch.end))
+                content, payloads = batch.content, probed.payloads
+                self._batches[at] = replace(probed, content=Content.ONCE, payloads=())
+                return content, payloads
+        return Content.ONCE, ()
+
+    def forget(self) -> list[SentBatch]:
+        """Take everything out: the connection is over."""
+        batches = list(self._batches)
+        self._batches.clear()
+        self.loss_at = float("inf")
+        return batches
