@@ -23,7 +23,7 @@ from .congestion import CongestionController, Pacer, PathMtu, RttEstimator
 from .connection_ids import ConnectionIds
 from .header_protection import HeaderCipher
 from .packet_receiver import PacketReceiver
-from .packet_sender import OVERHEAD_BYTES, Batch, PacketSender
+from .packet_sender import Batch, PacketSender
 from .packing import Packing
 from .parameters import Parameters
 from .path_set import PathSet
@@ -61,6 +61,7 @@ class Connection:
 
     Attributes:
         is_confirmed: whether a packet of the peer has opened.
+        has_moved: set when the active path is another one; whoever takes note clears it.
     """
 
     def __init__(
@@ -89,10 +90,12 @@ class Connection:
         self.paths = PathSet(
             active, lambda route: self._make_path(route, ids.take() if ids.has_switched else ids.peer_id), rng
         )
+        self._told_active = active
         self.recovery = Recovery(self._mtu_changed)
         self.packing = Packing(sender, receiver, self.recovery, self.paths)
         self.packing.control.append(frames.parameters(settings.parameters.encode()))
         self.packing.control.extend(ids.issue())
+        self.has_moved = False
         self._final: list[Batch] = []
         self._received_at = self.packing.sent_at = now
         self._kept_alive_at = now
@@ -116,13 +119,17 @@ class Connection:
 
     @property
     def max_payload_bytes(self) -> int:
-        return self.packing.datagram_bytes - OVERHEAD_BYTES
+        return self.packing.datagram_bytes - self.sender.overhead_bytes
 
     @property
     def views(self) -> Sequence[PathView]:
         """All paths as the session shows them, the active one first."""
         paths = sorted(self.paths.paths, key=lambda path: path is not self.paths.active)
         return [self.paths.view(path) for path in paths]
+
+    def confirm(self) -> None:
+        """Make the session: a dialer at once, an acceptor when the first packet opens.  Raises what `confirm` does."""
+        self.source = self._confirm()
 
     # -- receiving -----------------------------------------------------------------------------------------------
 
@@ -135,7 +142,11 @@ class Connection:
             return False
         active = self.paths.active
         timeout_s = self.recovery.probe_timeout_s(active)
-        plaintexts = self.receiver.open(batch, segment_bytes, heads, now, timeout_s)
+        try:
+            plaintexts = self.receiver.open(batch, segment_bytes, heads, now, timeout_s)
+        except RemoteProtocolError as error:  # a wrapper does not understand what the peer sealed
+            self.fail(error, now)
+            return True
         if not plaintexts:
             return False
         self._received_at = now
@@ -146,7 +157,7 @@ class Connection:
             active.route = route
         try:
             if self.source is None:
-                self.source = self._confirm()
+                self.confirm()
             self.is_confirmed = True
             active.is_proven = True
             types = bytes([plaintext[0] for plaintext in plaintexts])
@@ -156,7 +167,7 @@ class Connection:
                 payloads, eliciting = plaintexts, len(plaintexts)
             if eliciting:
                 self.receiver.wants_ack(eliciting, now)
-            if payloads and self.state is State.OPEN:
+            if payloads and self.state is State.OPEN and self.source is not None:
                 self.source.receive_payloads(payloads, now)
         except PeerkitError as error:
             self.fail(error, now)
@@ -232,9 +243,12 @@ class Connection:
     def batches_to_send(self, now: float) -> list[Batch]:
         """What may leave now.  Ask after each batch that came, each timer and each wish to send."""
         out, self._final = self._final, []
-        if self.state is State.OVER:
+        if self.state is State.OVER or self.source is None:  # nobody hears of us before the session is there
             return out
-        self.packing.fill(out, self.source, self.state is State.OPEN, now)
+        try:
+            self.packing.fill(out, self.source, self.state is State.OPEN, now)
+        except LocalProtocolError as error:
+            self.fail(error, now)
         if self.state is State.CLOSING and self._is_flushed:
             self._send_close(0, "", now)
             out += self._final
@@ -256,7 +270,7 @@ class Connection:
             self._idle_at,
             self._kept_alive_at + self._settings.keep_alive_s,
             self._close_at,
-            active.mtu.next_timer() if self.packing.max_peer_bytes else math.inf,
+            active.mtu.next_timer() if self.packing.may_probe_mtu else math.inf,
         )
 
     @property
@@ -301,6 +315,9 @@ class Connection:
             self.paths.is_changed = True
 
     def _tell_changes(self) -> None:
+        if self.paths.active is not self._told_active:
+            self._told_active = self.paths.active
+            self.has_moved = True
         if self.paths.is_changed and self.source is not None and self.state is State.OPEN:
             self.paths.is_changed = False
             self.source.paths_changed()
@@ -323,18 +340,26 @@ class Connection:
             self._send_close(0, "", now)
 
     def fail(self, error: PeerkitError, now: float) -> None:
-        """It cannot go on: tell the peer why, and the session."""
+        """It cannot go on: tell the peer why, and the session; a peer that has no session gets silence."""
         if self.state is State.OVER:
             return
-        if self.source is not None and self.state is State.OPEN:
+        if self.source is None:
+            self._end()
+            return
+        if self.state is State.OPEN:
             payload = self.source.farewell(error)
             if self.sender.room:
                 self._final.append(self.packing.seal(self.paths.active, [payload], now))
         code = 1 if isinstance(error, RemoteProtocolError) else 2
         source, state = self.source, self.state
         self._send_close(code, str(error), now)
-        if source is not None and state is State.OPEN:
+        if state is State.OPEN:
             source.carrier_lost(str(error), by_peer=False)
+
+    def abandon(self) -> None:
+        """The handshake came to nothing; the session never was."""
+        if self.source is None:
+            self._end()
 
     def was_reset(self) -> None:
         """The peer does not know this connection any more."""

@@ -6,8 +6,10 @@ one failed decryption per packet.
 """
 
 import math
+from collections.abc import Sequence
 
 from peerkit.errors import VerificationFailed
+from peerkit.security import PlaintextWrapper
 
 from .frames import MAX_ACK_RANGES, ack
 from .header_protection import HEADER_BYTES, HeaderCipher, flow_fields
@@ -21,7 +23,10 @@ _ACK_EVERY = 2  # RFC 9000 §13.2.2
 
 
 class PacketReceiver:
-    """Attributes:
+    """Args:
+        wrappers: undone, the last first, on what was opened.
+
+    Attributes:
     packets: opened so far.
     duplicates, failures: packets dropped because they had come before, or did not verify.
     is_newest: whether the last batch held a counter above all before it.
@@ -32,6 +37,7 @@ class PacketReceiver:
         "_flow",
         "_largest_at",
         "_waiting",
+        "_wrappers",
         "ack_at",
         "duplicates",
         "failures",
@@ -41,8 +47,9 @@ class PacketReceiver:
         "ranges",
     )
 
-    def __init__(self, keys: ReceiveKeys, flow: HeaderCipher) -> None:
+    def __init__(self, keys: ReceiveKeys, flow: HeaderCipher, wrappers: Sequence[PlaintextWrapper] = ()) -> None:
         self.keys = keys
+        self._wrappers = tuple(reversed(wrappers))
         self.ranges = ReceivedRanges()
         self.packets = 0
         self.duplicates = 0
@@ -60,6 +67,9 @@ class PacketReceiver:
 
         Args:
             heads: `gather` of the batch.
+
+        Raises:
+            RemoteProtocolError: a wrapper does not understand what the peer sealed.
         """
         fields = flow_fields(self._flow, heads)
         lows = fields[1::2]
@@ -80,7 +90,7 @@ class PacketReceiver:
                     self.ack_at = now  # a gap: tell at once
                 self._largest_at = now
                 self.packets += count
-                return opened
+                return self._unwrapped(opened) if self._wrappers else opened
         return self._open_singly(batch, segment_bytes, fields, now, probe_timeout_s)
 
     def _open_singly(
@@ -108,7 +118,12 @@ class PacketReceiver:
             if not ranges.add(counter, counter + 1):
                 self.ack_at = now
         self.packets += len(opened)
-        return opened
+        return self._unwrapped(opened) if self._wrappers else opened
+
+    def _unwrapped(self, plaintexts: list[bytes]) -> list[bytes]:
+        for wrapper in self._wrappers:
+            plaintexts = [wrapper.unwrap(plaintext) for plaintext in plaintexts]
+        return [plaintext for plaintext in plaintexts if plaintext]
 
     # -- acknowledgements ----------------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from peerkit.security import PlaintextWrapper
 from peerkit.transport import Buffer
 
 from .frames import PADDING
@@ -30,20 +31,29 @@ class Batch:
 
 class PacketSender:
     """Args:
-    node: masks the connection id; the peer's node key, or the public one before it is known.
-    peer_id: the connection id by which the peer finds this connection.
+        node: masks the connection id; the peer's node key, or the public one before it is known.
+        wrappers: applied in order to each plaintext before it is sealed.
+
+    Attributes:
+        overhead_bytes: how much longer than its payload a packet may be.
     """
 
-    __slots__ = ("_flow", "keys", "node")
+    __slots__ = ("_flow", "_wrappers", "keys", "node", "overhead_bytes")
 
-    def __init__(self, keys: SendKeys, flow: HeaderCipher, node: HeaderCipher) -> None:
+    def __init__(
+        self, keys: SendKeys, flow: HeaderCipher, node: HeaderCipher, wrappers: Sequence[PlaintextWrapper] = ()
+    ) -> None:
         self.keys = keys
         self.node = node
+        self.overhead_bytes = OVERHEAD_BYTES + sum(wrapper.overhead for wrapper in wrappers)
         self._flow = flow
+        self._wrappers = wrappers
 
     @property
     def room(self) -> int:
         """Packets that one batch may have now: what the key has left, and no wrap of the counter on the wire."""
+        if self._wrappers:
+            return min(self.keys.left, 1)  # they may change lengths, and a batch has equal segments
         return min(self.keys.left, (1 << 32) - (self.keys.counter & 0xFFFF_FFFF))
 
     def seal(self, route: Route, peer_id: int, payloads: Sequence[bytes]) -> Batch:
@@ -52,6 +62,8 @@ class PacketSender:
         first = keys.counter
         if len(payloads[-1]) < MIN_PLAINTEXT_BYTES:
             payloads = [pad(payload) for payload in payloads]
+        for wrapper in self._wrappers:
+            payloads = [wrapper.wrap(payload) for payload in payloads]
         size = len(payloads[0]) + OVERHEAD_BYTES
         sealed = keys.seal(payloads)
         headers = mask(self._flow, self.node, SEALED | keys.phase, peer_id, first, sealed)

@@ -8,6 +8,7 @@ equal segments, only the last may be shorter (GSO); an acknowledgement rides in 
 import math
 from collections import deque
 
+from peerkit.errors import LocalProtocolError
 from peerkit.transport import FrameSource
 
 from . import frames
@@ -56,18 +57,26 @@ class Packing:
         found = self._paths.active.mtu.datagram_bytes
         return min(found, self.max_peer_bytes) if self.max_peer_bytes else found
 
-    def fill(self, out: list[Batch], source: FrameSource | None, is_open: bool, now: float) -> None:
+    @property
+    def may_probe_mtu(self) -> bool:
+        """The peer has told what it takes, and the path leads to it."""
+        return self.max_peer_bytes > 0 and self._paths.active.is_proven
+
+    def fill(self, out: list[Batch], source: FrameSource, is_open: bool, now: float) -> None:
         """Add what may leave now.
 
         Args:
-            source: the session; `None` before it is confirmed.
-            is_open: whether what is sent once may still be taken from it.
+            is_open: whether what is sent once may still be taken from the session.
+
+        Raises:
+            LocalProtocolError: the key is spent, as the peer acknowledges nothing.
         """
         self._sender.keys.prepare(now)
+        if not self._sender.room:
+            raise LocalProtocolError("the key is spent, and the peer has acknowledged none of its packets")
         self._send_on_paths(out, now)
         self._send_control(out, now)
-        if source is not None:
-            self._send_payloads(out, source, is_open, now)
+        self._send_payloads(out, source, is_open, now)
         if self._receiver.ack_at <= now and self._sender.room:
             out.append(self.seal(self._paths.active, [self._receiver.ack_frame(now)], now))
 
@@ -75,15 +84,20 @@ class Packing:
         """Challenges and their echoes, and probes for larger datagrams: each is a packet alone."""
         due, self._paths.due = self._paths.due, []
         for path, frame in due:
-            if path.allowance >= len(frame) + OVERHEAD_BYTES and self._sender.room:
+            if path.allowance >= len(frame) + self._sender.overhead_bytes and self._sender.room:
                 out.append(self.seal(path, [frame], now, Content.ONCE))
         path = self._paths.active
-        if not (self.max_peer_bytes and path.is_proven and self._sender.room):
+        if not (self.may_probe_mtu and self._sender.room):
             return
         size = path.mtu.probe_bytes(now)
-        if 0 < size <= self.max_peer_bytes:
+        while size > self.max_peer_bytes:
+            path.mtu.on_too_big(size, now)
+            size = path.mtu.probe_bytes(now)
+        if size:
             path.mtu.on_probe_sent(now)
-            out.append(self.seal(path, [pad(frames.PING_FRAME, size - OVERHEAD_BYTES)], now, Content.MTU_PROBE))
+            out.append(
+                self.seal(path, [pad(frames.PING_FRAME, size - self._sender.overhead_bytes)], now, Content.MTU_PROBE)
+            )
 
     def _send_control(self, out: list[Batch], now: float) -> None:
         self.control.extend(self._recovery.lost_control)
@@ -112,7 +126,9 @@ class Packing:
                 return
             count = min(count, room, self._sender.room)
             payloads, content = (
-                self._next_payloads(source, is_open, size - OVERHEAD_BYTES, count) if count else ([], Content.ONCE)
+                self._next_payloads(source, is_open, size - self._sender.overhead_bytes, count)
+                if count
+                else ([], Content.ONCE)
             )
             if not payloads:
                 path.is_app_limited = True
@@ -121,7 +137,7 @@ class Packing:
                     out.append(self.seal(path, [frames.PING_FRAME], now, Content.ONCE))
                 return
             recovery.probes = max(recovery.probes - len(payloads), 0)
-            self._send_runs(path, payloads, content, size - OVERHEAD_BYTES, out, now)
+            self._send_runs(path, payloads, content, size - self._sender.overhead_bytes, out, now)
 
     def _next_payloads(
         self, source: FrameSource, is_open: bool, max_bytes: int, count: int

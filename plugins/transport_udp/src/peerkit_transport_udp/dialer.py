@@ -1,0 +1,162 @@
+"""Our side of a handshake that we begin.
+
+    message 0 ──▶ ... ──▶ answer verifies: keys ──▶ connection; XX sends message 2 until a sealed packet comes back
+       │ ▲                  │
+       │ └─ cookie ◀────────┤ the other side wants proof of our address: message 0 again, with the cookie
+       └─ after 0.5 s, 1 s, 2 s, 4 s again; the first time with a second handshake beside it that needs no key (XX)
+
+Forged answers change nothing: the opening judges each on a copy of its state.  The deadline is the kernel's.
+"""
+
+import math
+from collections.abc import Callable
+
+from peerkit.datagram import DialAttempt, SessionOpening
+from peerkit.errors import ConnectFailed, PeerkitError, RemoteProtocolError
+
+from .connection import Connection
+from .handshake_packets import (
+    BINDING,
+    FIRST_PACKET_BYTES,
+    VERSION,
+    Cookie,
+    Message,
+    MessageParts,
+    Versions,
+    encode_message,
+)
+from .packet_sender import Batch
+from .paths import Route
+
+RETRY_S = 0.5  # guess: longer than nearly all round trips, so that few first messages are sent twice
+MAX_RETRY_S = 4.0
+MAX_COOKIES = 3  # forged cookies cannot make us send without end
+MakeConnection = Callable[[SessionOpening, int, int, Route, bool, float], Connection]
+
+
+class Dialer:
+    """One handshake.
+
+    Args:
+        own_id: by which the answer finds us.
+        beside: begins the second handshake; called once, with the time.
+    """
+
+    def __init__(
+        self,
+        attempt: DialAttempt,
+        route: Route,
+        own_id: int,
+        with_key: bool,
+        make_connection: MakeConnection,
+        beside: Callable[[float], None] | None,
+        now: float,
+    ) -> None:
+        self.own_id = own_id
+        self.route = route
+        self.connection: Connection | None = None
+        self._attempt = attempt
+        self._make_connection = make_connection
+        self._beside = beside
+        self._opening = attempt.open(BINDING, self._ended, with_key)
+        self._index = 0
+        self._to = 0
+        self._message = b""
+        self._cookie = b""
+        self._cookies = 0
+        self._parts = MessageParts()
+        self._other_version = False
+        self._is_over = False
+        self._due_at = now
+        self._retry_s = RETRY_S
+        self._take_message()
+
+    @property
+    def is_over(self) -> bool:
+        if self.connection is not None and (self.connection.is_over or self.connection.is_confirmed):
+            return True
+        return self._is_over
+
+    def _ended(self) -> None:
+        if self.connection is None:
+            self._is_over = True
+
+    def _take_message(self) -> None:
+        """Of the messages that are due the last is ours to repeat; there is never more than one."""
+        for message in self._opening.messages_to_send():
+            self._message = message
+
+    # -- receiving -----------------------------------------------------------------------------------------------
+
+    def receive(self, packet: Message | Versions | Cookie, now: float) -> None:
+        """A packet that bears our id.  Raises `RemoteProtocolError` when it is none that the other side would send."""
+        if self.is_over:
+            return
+        match packet:
+            case Message():
+                self._receive_message(packet, now)
+            case Cookie(_, cookie):
+                if self._index == 0 and cookie != self._cookie and self._cookies < MAX_COOKIES:
+                    self._cookie = cookie
+                    self._cookies += 1
+                    self._due_at = now
+            case Versions(_, versions):
+                if VERSION in versions:
+                    raise RemoteProtocolError("a peer refuses the version that it says it speaks")
+                self._other_version = True  # it may be forged: an answer may still come until the next repetition
+
+    def _receive_message(self, packet: Message, now: float) -> None:
+        if self.connection is not None or packet.index != self._index + 1:
+            return  # a copy of an answer that we have
+        message = self._parts.add(packet)
+        if message is None:
+            return
+        self._opening.receive_message(message)
+        self._message = b""
+        self._to = packet.sender
+        self._take_message()
+        if self._opening.keys is None:
+            if self._opening.is_over:
+                self._is_over = True
+            return
+        try:
+            self.connection = self._make_connection(self._opening, self.own_id, self._to, self.route, True, now)
+        except ConnectFailed:
+            self._is_over = True  # another way to the peer was faster
+            return
+        self._index += 2
+        self._retry_s, self._due_at = RETRY_S, now
+        if not self._message:
+            self._is_over = True  # nothing is left to say in clear
+
+    # -- sending -------------------------------------------------------------------------------------------------
+
+    def batches_to_send(self, now: float) -> list[Batch]:
+        if self.is_over or now < self._due_at or not self._message:
+            return []
+        self._due_at = now + self._retry_s
+        self._retry_s = min(2 * self._retry_s, MAX_RETRY_S)
+        size = min(FIRST_PACKET_BYTES, self.route.endpoint.max_datagram_bytes)
+        packets = encode_message(self._to, self.own_id, self._index, self._message, self._cookie, size, True)
+        if self._index == 0 and not self._cookie:
+            del packets[1:]  # the rest of a long message follows when our address is proven
+        return [Batch(self.route, size, packets, sum(map(len, packets)))]
+
+    def next_timer(self) -> float:
+        return math.inf if self.is_over or not self._message else self._due_at
+
+    def on_timer(self, now: float) -> None:
+        """A repetition is due, if nothing has come."""
+        if self.is_over or now < self._due_at:
+            return
+        if self._other_version and self._index == 0:
+            self._is_over = True
+            self._attempt.fail(f"the peer does not speak version {VERSION}")
+            return
+        if self._beside is not None and self._index == 0:
+            beside, self._beside = self._beside, None
+            beside(now)
+
+    def give_up(self, error: PeerkitError) -> None:
+        self._is_over = True
+        self._opening.abandon(str(error))
