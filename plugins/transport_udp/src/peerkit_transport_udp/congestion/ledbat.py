@@ -122,8 +122,8 @@ class LedbatPlusPlus:
         elif phase is _Phase.SLOW_START and self.queue_delay_s >= _SLOW_START_SHARE * TARGET_S:
             self._end_slow_start(now)
         elif not is_app_limited:
-            self.window += self._gain * acked_bytes
-            if self.window >= self.threshold:
+            self.window = min(self.window + self._gain * acked_bytes, self.threshold)
+            if self.window == self.threshold:
                 self._end_ramp(now)
 
     def _measure(self, sample_s: float, now: float) -> None:
@@ -139,8 +139,8 @@ class LedbatPlusPlus:
 
     def _set_base(self, base_s: float) -> None:
         self._base_s = base_s
-        divisor = math.ceil(2 * TARGET_S / base_s) if base_s > 0 else _MAX_GAIN_DIVISOR
-        self._gain = 1 / min(_MAX_GAIN_DIVISOR, divisor)
+        divisor = 2 * TARGET_S / base_s if base_s > 0 else math.inf
+        self._gain = 1 / math.ceil(min(divisor, _MAX_GAIN_DIVISOR))
 
     def _step(self, acked_bytes: int, is_app_limited: bool) -> None:
         """Congestion avoidance: draft §4.2 and §4.3, its change per round trip spread over the bytes of one."""

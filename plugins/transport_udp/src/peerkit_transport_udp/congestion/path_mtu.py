@@ -106,13 +106,14 @@ class PathMtu:
     def on_probe_lost(self, now: float) -> None:
         """The probe is lost, by loss detection or by a probe timeout."""
         lost, self._probe_bytes = self._probe_bytes, 0
-        self._next_at = now + _RETRY_S
-        if lost != self._target_bytes or not lost:
+        if not lost or lost != self._target_bytes:
             return  # of a search given up meanwhile
         self._failures += 1
         if self._failures >= _MAX_PROBES:
             self._failed_bytes = lost
             self._choose(now)
+        if self._target_bytes:
+            self._next_at = now + _RETRY_S
 
     def on_too_big(self, datagram_bytes: int, now: float) -> bool:
         """The own system refused a datagram of this size (EMSGSIZE); returns whether `datagram_bytes` changed."""
@@ -160,8 +161,7 @@ class PathMtu:
         low, high = self.datagram_bytes, self._failed_bytes
         self._failures = 0
         self._target_bytes = _between(low, high, self._max_bytes)
-        if not self._target_bytes:
-            self._next_at = now + _RAISE_S
+        self._next_at = now if self._target_bytes else now + _RAISE_S
 
 
 def _between(low: int, high: int, maximum: int) -> int:
