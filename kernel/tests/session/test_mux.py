@@ -196,7 +196,7 @@ def test_undefined_frames_are_an_error() -> None:
 def test_datagrams_drop_the_oldest_when_the_queue_is_full() -> None:
     a, b = make_pair()
     results = [a.send_datagram(0, b"%d" % i) for i in range(300)]
-    assert not all(results) and a.datagrams_dropped == 300 - 256
+    assert not all(results) and a.outgoing.datagrams_dropped == 300 - 256
     _, events = exchange(a, b)
     assert next(s for w, s in events if w is What.DATAGRAM) == (0, b"44")
 

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from .._session import payloads as packets
-from .._session.mux import Mux
 from ..errors import PeerkitError
-from ..transport import Buffer, Carrier, FrameSource
+from ..transport import Buffer, FrameSource
 from .session import RuntimeSession
 from .session_context import SessionContext
 
@@ -17,11 +16,11 @@ from .session_context import SessionContext
 class PayloadSource:
     """See `peerkit.transport.FrameSource`."""
 
-    def __init__(self, context: SessionContext, session: RuntimeSession, mux: Mux, carrier: Carrier) -> None:
+    def __init__(self, context: SessionContext, session: RuntimeSession) -> None:
         self._context = context
         self._session = session
-        self._mux = mux
-        self._carrier = carrier
+        self._mux = session.mux
+        self._carrier = session.carrier
         self._upload = context.upload
         self._download = context.download
         self._resume: asyncio.TimerHandle | None = None  # set while the upload limit holds us

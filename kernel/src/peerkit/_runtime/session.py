@@ -56,7 +56,7 @@ class RuntimeSession:
     ) -> None:
         self._context = context
         self.carrier = carrier
-        self._mux = mux
+        self.mux = mux
         self._export_secret = result.export_secret
         self._transcript_hash = result.transcript_hash
         self._agreed = agreed
@@ -70,7 +70,6 @@ class RuntimeSession:
         self.round_trip = RoundTrip()
         self._bytes_received = 0
         self.loop = context.loop
-        self.outgoing = mux.outgoing
         self.peer_id: PeerId = result.peer_id
         self.is_dialer = is_dialer
         self.purpose = agreed.purpose
@@ -133,12 +132,12 @@ class RuntimeSession:
     @property
     def stats(self) -> SessionStats:
         return SessionStats(
-            self._mux.outgoing.bytes_out,
+            self.mux.outgoing.bytes_out,
             self._bytes_received,
-            self._mux.streams_opened,
-            len(self._mux.streams),
-            self._mux.datagrams_dropped,
-            self._mux.unknown_frames,
+            self.mux.streams_opened,
+            len(self.mux.streams),
+            self.mux.outgoing.datagrams_dropped,
+            self.mux.unknown_frames,
             self.carrier.key_updates,
             self.rtt_s,
         )
@@ -150,12 +149,12 @@ class RuntimeSession:
 
     async def request(self, protocol: str, payload: Buffer, timeout_s: float = 30.0) -> bytes:
         index = self._protocol_index(protocol)
-        if not self._mux.can_open:
+        if not self.mux.can_open:
             await self._wait_for_stream(timeout_s)
-        state = self._mux.open(Kind.REQUEST, index)
+        state = self.mux.open(Kind.REQUEST, index)
         self.last_used_at = self._context.clock.now()
         waiting = self._requests.add(state, protocol, self.last_used_at + timeout_s, timeout_s)
-        self._mux.write(state, as_bytes(payload), fin=True)
+        self.mux.write(state, as_bytes(payload), fin=True)
         self.carrier.wake()
         try:
             return await waiting.future
@@ -166,27 +165,27 @@ class RuntimeSession:
 
     async def send(self, protocol: str, payload: Buffer) -> None:
         index = self._protocol_index(protocol)
-        if not self._mux.can_open:
+        if not self.mux.can_open:
             await self._wait_for_stream(30.0)
-        state = self._mux.open(Kind.MESSAGE, index)
+        state = self.mux.open(Kind.MESSAGE, index)
         state.final_offset = 0  # nothing comes back
-        self._mux.write(state, bytes(payload), fin=True)
+        self.mux.write(state, bytes(payload), fin=True)
         self.carrier.wake()
 
     async def open_stream(self, protocol: str) -> RuntimeStream:
         index = self._protocol_index(protocol)
-        if not self._mux.can_open:
+        if not self.mux.can_open:
             await self._wait_for_stream(30.0)
-        stream = RuntimeStream(self, self._mux.open(Kind.STREAM, index), protocol)
+        stream = RuntimeStream(self, self.mux.open(Kind.STREAM, index), protocol)
         self.last_used_at = self._context.clock.now()
-        self._mux.announce(stream._state)
+        self.mux.announce(stream._state)
         return stream
 
     def send_datagram(self, protocol: str, payload: Buffer) -> bool:
         index = self._protocol_index(protocol)
         if len(payload) > self.max_datagram_bytes:
             raise LimitExceeded(f"a datagram of {len(payload)} bytes is longer than {self.max_datagram_bytes}")
-        fitted = self._mux.send_datagram(index, bytes(payload))
+        fitted = self.mux.send_datagram(index, bytes(payload))
         self.carrier.wake()
         return fitted
 
@@ -214,7 +213,7 @@ class RuntimeSession:
         """Wait until the peer allows another stream.  Raises `LimitExceeded` at the deadline."""
         try:
             async with asyncio.timeout(timeout_s):
-                while not self._mux.can_open and self.is_open:
+                while not self.mux.can_open and self.is_open:
                     waiter = self.loop.create_future()
                     self._stream_waiters.append(waiter)
                     await waiter
@@ -226,22 +225,22 @@ class RuntimeSession:
     # -- for streams and dispatch --------------------------------------------------------------------------------
 
     def mux_write(self, state: StreamState, data: bytes | memoryview, fin: bool) -> None:
-        self._mux.write(state, data, fin)
+        self.mux.write(state, data, fin)
         self.carrier.wake()
 
     def reset_stream(self, state: StreamState, code: int, reason: str = "") -> None:
         if self.is_open:
-            self._mux.reset(state, code, reason)
+            self.mux.reset(state, code, reason)
             self.carrier.wake()
 
     def stop_stream(self, state: StreamState, code: int) -> None:
         if self.is_open:
-            self._mux.stop(state, code)
+            self.mux.stop(state, code)
             self.carrier.wake()
 
     def give_back(self, state: StreamState, nbytes: int) -> None:
         if not self._closed.done():
-            self._mux.consumed(state, nbytes, self._context.clock.now(), self.round_trip.growth_s)
+            self.mux.consumed(state, nbytes, self._context.clock.now(), self.round_trip.growth_s)
             self.carrier.wake()
 
     def await_writable(self, stream: RuntimeStream) -> None:
@@ -251,29 +250,30 @@ class RuntimeSession:
         """Measure the round trip; the answer sets `rtt_s`."""
         nonce = self._context.rng.randbytes(8)
         self.round_trip.asked(nonce, self._context.clock.now())
-        self._mux.ping(nonce)
+        self.mux.ping(nonce)
         self.carrier.wake()
 
     # -- the carrier's side --------------------------------------------------------------------------------------
 
     def begin(self) -> None:
         """The session is confirmed: tell the peer who we are, and measure the way."""
-        self._mux.send_record(self._context.owner.own_record())
+        self.mux.send_record(self._context.owner.own_record())
         self.ping()
 
     def end(self, code: int, reason: str) -> None:
         """Tell the peer and close.  Idempotent."""
         if self.is_open:
-            self._mux.close(code, reason)
+            self.mux.close(code, reason)
             self._finish(reason, False, code)
 
     @property
     def wants_to_send(self) -> bool:
-        return self._mux.wants_to_send
+        return self.mux.wants_to_send
 
     def frames_to_send(self, max_bytes: int) -> list[Buffer]:
-        out = self._mux.frames_to_send(max_bytes)
-        self.pulled()
+        out = self.mux.frames_to_send(max_bytes)
+        if self._writers or self._drainers:
+            self.pulled()
         return out
 
     def pulled(self) -> None:
@@ -282,14 +282,11 @@ class RuntimeSession:
             for stream in [s for s in self._writers if s.write_done]:
                 self._writers.remove(stream)
                 stream.wake_writer()
-        if self._drainers and not self._mux.wants_to_send:
+        if self._drainers and not self.mux.wants_to_send:
             _wake_all(self._drainers)
 
-    def receive_frames(self, data: memoryview, now: float) -> None:
-        self.take_events(self._mux.receive_frames(data), data.nbytes, now)
-
     def take_events(self, events: list[Event], nbytes: int, now: float) -> None:
-        """What the mux told of `nbytes` of frames."""
+        """What the mux told of `nbytes` of frames from the peer."""
         self.last_received_at = now
         self._bytes_received += nbytes
         for what, subject in events:
@@ -355,7 +352,7 @@ class RuntimeSession:
     def send_own_record(self) -> None:
         """Tell the peer that our record changed."""
         if self.is_open:
-            self._mux.send_record(self._context.owner.own_record())
+            self.mux.send_record(self._context.owner.own_record())
             self.carrier.wake()
 
     def farewell(self, error: PeerkitError) -> bytes:
@@ -376,7 +373,7 @@ class RuntimeSession:
         self._settle()
         self._requests.end(EndpointClosed(f"the session with {self.peer_id.short}", reason, code, by_peer))
         self._dispatch.end()
-        for state in self._mux.end(reason, code):
+        for state in self.mux.end(reason, code):
             if isinstance(state.answer, RuntimeStream):
                 state.answer.wake()
         _wake_all(self._stream_waiters)

@@ -84,7 +84,6 @@ class RuntimeOpening:
         self._purpose = attempt.purpose if attempt is not None else Purpose.MEMBER
         self._state = _State.HANDSHAKE
         self._agreed: Agreed | None = None
-        self._mux: Mux | None = None
         self.session: RuntimeSession | None = None
         self.keys: RuntimeKeys | None = None
         self.failure: PeerkitError | None = None
@@ -185,9 +184,7 @@ class RuntimeOpening:
 
     def confirm(self, carrier: Carrier) -> PayloadSource:
         """For a datagram carrier; `confirm_session` is for the kernel's own."""
-        session = self.confirm_session(carrier)
-        assert self._mux is not None
-        return PayloadSource(self._context, session, self._mux, carrier)
+        return PayloadSource(self._context, self.confirm_session(carrier))
 
     def confirm_session(self, carrier: Carrier) -> RuntimeSession:
         context, agreed, result = self._context, self._agreed, self._handshake.result
@@ -202,7 +199,7 @@ class RuntimeOpening:
             self._ask_again(result)
         self._state = _State.CONFIRMED
         memory = context.receive_memory.child(f"session {result.peer_id.short}", context.terms.session_window)
-        mux = self._mux = Mux(
+        mux = Mux(
             self.is_dialer,
             context.terms.window,
             context.terms.session_window,

@@ -160,7 +160,7 @@ class StreamCarrier:
         assert self._opening is not None
         session = self._session = self._opening.confirm_session(self)
         self._opening = None
-        self._outgoing = session.outgoing
+        self._outgoing = session.mux.outgoing
         self._state = _State.OPEN
         if self._timer is None:
             self._schedule_key_update()
@@ -192,7 +192,7 @@ class StreamCarrier:
             at = stop
             if session is None:
                 session = self._open()
-            session.receive_frames(memoryview(plaintext), now)
+            session.take_events(session.mux.receive_frames(memoryview(plaintext)), len(plaintext), now)
             if self._state is _State.CLOSED:
                 return
         if at < end:

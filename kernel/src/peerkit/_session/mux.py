@@ -85,10 +85,6 @@ class Mux:
         self._remote = RemoteStreams(is_dialer, max_streams)
         self._memory = memory
 
-    @property
-    def datagrams_dropped(self) -> int:
-        return self.outgoing.datagrams_dropped
-
     # -- sending -------------------------------------------------------------------------------------------------
 
     @property
@@ -177,7 +173,8 @@ class Mux:
         """Whole frames, at most `max_bytes` together; control first, then datagrams, then streams by priority."""
         sent_all: list[StreamState] = []
         out = self.outgoing.take(max_bytes, sent_all)
-        self.ends_sent(sent_all)
+        if sent_all:
+            self.ends_sent(sent_all)
         return out
 
     def ends_sent(self, states: list[StreamState]) -> None:
@@ -228,7 +225,9 @@ class Mux:
         state.opened = True
         if state.kind is Kind.MESSAGE:
             state.fin_queued = state.fin_sent = True
-        self.count_received(state.receive(0, data, bool(fin)))
+        self._received_total += state.receive(0, data, bool(fin))
+        if self._received_total > self._receive_total_credit:
+            self.count_received(0)
         events.append((What.OPENED, state))
 
     def _new_remote(self, id: int) -> StreamState:
@@ -246,7 +245,9 @@ class Mux:
             state = self._new_remote(id)
         if state.reset_code is not None:
             return
-        self.count_received(state.receive(offset, data, bool(fin)))
+        self._received_total += state.receive(offset, data, bool(fin))
+        if self._received_total > self._receive_total_credit:
+            self.count_received(0)
         if state.opened:
             events.append((What.READABLE, state))
         if state.send_done and state.receive_done and not state.buffered:
