@@ -87,6 +87,8 @@ class DenyList:
 
     def match(self, question: Question) -> Entry | None:
         """The entry that denies, if one does."""
+        if not self._entries:
+            return None
         address = question.address
         peers = [question.peer_id, address.peer_id if address else None, address.via if address else None]
         for peer in peers:
