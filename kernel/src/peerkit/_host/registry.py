@@ -87,8 +87,7 @@ def hook_mistakes(plugin: str, obj: object) -> list[str]:
     """What pluggy would pass over in silence: a hook method without its mark, of an unknown name, with defaults."""
     problems = []
     for name in dir(type(obj)):
-        method = inspect.getattr_static(obj, name, None)
-        if not name.startswith(PREFIX) or not inspect.isroutine(method):
+        if not name.startswith(PREFIX) or not inspect.isroutine(inspect.getattr_static(obj, name, None)):
             continue
         marks: Mapping[str, object] | None = getattr(getattr(obj, name), "peerkit_impl", None)
         if marks is None:

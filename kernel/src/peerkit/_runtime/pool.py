@@ -63,6 +63,10 @@ class RuntimePool:
     def peers(self) -> tuple[RuntimePeer, ...]:
         return tuple(self._members.values())
 
+    @property
+    def is_alone(self) -> bool:
+        return not self._members
+
     def get(self, peer_id: PeerId) -> RuntimePeer | None:
         return self._members.get(peer_id)
 

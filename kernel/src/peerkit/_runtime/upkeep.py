@@ -22,6 +22,7 @@ from .plugin_call import call_plugin_async
 from .pool import RuntimePool
 
 MAX_PARALLEL_DIALS = 8
+FORGOTTEN = 2.0  # times `idle_s`: the dialer ends an idle session, or it would send while the other end is closing
 DISCOVERY_TIMEOUT_S = 30.0
 
 
@@ -74,7 +75,7 @@ class Upkeep:
         while True:
             now = self._pool.context.clock.now()
             await self._check_sessions(now)
-            if not self._filling:
+            if not self._filling and self._lacks_peers(now):
                 self._filling = True
                 self._pool.context.supervisor.spawn("kernel", "fill slots", self._fill(now))
             await asyncio.sleep(self._settings.turn_s * rng.uniform(0.8, 1.2))
@@ -84,11 +85,9 @@ class Upkeep:
         for session in self._pool.sessions():
             silent_s = now - session.last_received_at
             if session.purpose is Purpose.TRANSIENT:
-                if (
-                    not session.borrowers
-                    and not session.stats.streams_open
-                    and now - session.last_used_at > settings.idle_s
-                ):
+                idle_s = settings.idle_s if session.is_dialer else settings.idle_s * FORGOTTEN
+                is_unused = not session.borrowers and now - session.last_used_at > idle_s
+                if is_unused and not session.stats.streams_open:
                     await session.close(Code.IDLE, "idle")
                 elif silent_s > 3 * settings.ping_after_s:
                     await session.close(Code.TIMEOUT, f"silent for {silent_s:.0f} s")
@@ -97,13 +96,21 @@ class Upkeep:
             elif silent_s > settings.ping_after_s:
                 session.ping()
 
+    def _lacks_peers(self, now: float) -> bool:
+        """Whether it is time to look for members."""
+        if self._pool.is_alone:
+            return now >= min(self._alone_until, self._ask_until)
+        self._alone_wait_s, self._alone_until = 1.0, 0.0
+        return now >= self._ask_until and self._wanted > 0 and bool(self._discoveries)
+
+    @property
+    def _wanted(self) -> int:
+        return self._settings.member_out - self._pool.slots.used(SlotClass.MEMBER_OUT)
+
     async def _fill(self, now: float) -> None:
         try:
-            if not self._pool.peers():
-                if now >= self._alone_until:
-                    await self._come_back()
-            else:
-                self._alone_wait_s, self._alone_until = 1.0, 0.0
+            if self._pool.is_alone and now >= self._alone_until:
+                await self._come_back()
             if now >= self._ask_until:
                 await self._ask_discoveries()
         finally:
@@ -115,17 +122,16 @@ class Upkeep:
         candidates: list[Address | PeerRecord] = [*self._bootstrap, *pool.book.recent(8)]
         candidates = [c for c in candidates if not pool.is_parted(c.peer_id)]
         reached = await self._connect_all(candidates)
-        now = pool.context.clock.now()
-        if candidates and not reached:
-            self._alone_until = now + self._alone_wait_s * pool.context.rng.uniform(0.7, 1.3)
+        if not reached:
+            self._alone_until = pool.context.clock.now() + self._alone_wait_s * pool.context.rng.uniform(0.7, 1.3)
             self._alone_wait_s = min(60.0, self._alone_wait_s * 2)
-        if self._bootstrap:
+        if self._bootstrap and candidates:
             level = pool.context.log.info if reached else pool.context.log.warning
             level("bootstrap", answered=reached, tried=len(candidates))
 
     async def _ask_discoveries(self) -> None:
         pool = self._pool
-        wanted = self._settings.member_out - pool.slots.used(SlotClass.MEMBER_OUT)
+        wanted = self._wanted
         if wanted <= 0 or not self._discoveries:
             return
         known = {peer.id for peer in pool.peers()} | {pool.context.peer_id}
