@@ -13,7 +13,13 @@ from peerkit.plugin import PluginContext, PluginSpec, Settings
 from peerkit.testing import SimNetwork, Swarm
 
 K = 20
-PROFILE = {"node": {"extends": "local", "disable": ["search", "warehouse"]}}
+PROFILE = {
+    "node": {
+        "extends": "local",
+        "disable": ["search", "warehouse"],
+        "slots": {"member_out": 3},  # members are for the plugins above; lookups need none
+    }
+}
 SETTLE_S = 120.0  # for the last to join to be known: a few refreshes of what is near
 
 

@@ -132,10 +132,11 @@ class KademliaPlugin:
 
     async def _join(self) -> None:
         own = to_bytes(self.table.own_key)
-        finished = await self._asking.lookup(self.table.own_key, FindNode(own), seeds=self._saved)
+        seeds = self._saved or self._book.records()[-K:]  # a full bootstrap peer is no member, but its record is there
+        finished = await self._asking.lookup(self.table.own_key, FindNode(own), seeds=seeds)
         now = self._ctx.clock.now()
         was_joined = self._joining.is_joined
-        self._joining.joined(now, len(finished.closest))
+        self._joining.joined(now, finished.closest)
         self._ctx.log.info("joined", answered=len(finished.closest), asked=finished.queried, table=len(self.table))
         if not was_joined and self._joining.is_joined:
             self._saved = []
@@ -180,8 +181,14 @@ class KademliaPlugin:
             self._ctx.log.debug("no pong", peer=record.peer_id.short, reason=str(exc))
 
     async def _refresh(self) -> None:
-        if self._joining.is_joined:
-            await self._look_into(self._joining.stale_keys(self._ctx.clock.now()))
+        if not self._joining.is_joined:
+            if self._book.records():
+                self._newcomer.set()
+            return
+        keys = self._joining.stale_keys(self._ctx.clock.now())
+        if self.table.own_key in keys:
+            await self._join()
+        await self._look_into([key for key in keys if key != self.table.own_key])
 
     async def _expire(self) -> None:
         now = self._ctx.clock.now()

@@ -1,12 +1,18 @@
 """When to look for our own neighbourhood, and which buckets to look into.  Pure.
 
-Joining is an iterative lookup of our own key (it finds, and makes us known to, the peers nearest to us), then a lookup
-into each far bucket that is still thin.  It is done again when the table is small and somebody new came.
+Joining is an iterative lookup of our own key (it finds, and makes us known to, the k peers nearest to us), then a
+lookup into each far bucket that is still thin.  It is done again when the table is small and somebody new came.
+
+Buckets nearer than the k-th nearest peer need no lookup of their own: whoever belongs there is among the k that the
+lookup of our own key found.  That leaves log2(n / k) buckets of a network of n peers.
 """
 
-from peerkit.clock import Rng
+from collections.abc import Sequence
 
-from .keys import BUCKETS, random_key_in
+from peerkit.clock import Rng
+from peerkit.record import PeerRecord
+
+from .keys import BUCKETS, bucket_of, key_of_peer, random_key_in
 from .routing_table import K, RoutingTable
 
 THIN = 4  # entries; a bucket with fewer is looked into at the join.  Others that join fill it by and by
@@ -24,17 +30,20 @@ class Joining:
         self._interval_s = interval_s
         self._rng = rng
         self._joined_at: float | None = None
+        self._far = 0  # buckets that the lookup of our own key does not cover: 0 to this, without it
         self._looked_at: list[float] = []
 
     @property
     def is_joined(self) -> bool:
         return self._joined_at is not None
 
-    def joined(self, now: float, answered: int) -> None:
-        """Our own key was looked up and so many peers answered."""
-        if not answered:
+    def joined(self, now: float, closest: Sequence[PeerRecord]) -> None:
+        """Our own key was looked up, and these answered: at most k, nearest first."""
+        if not closest:
             return
         self._joined_at = now
+        own = self._table.own_key
+        self._far = bucket_of(own, key_of_peer(closest[-1].peer_id.raw)) + 1 if len(closest) >= K else 0
         if not self._looked_at:  # spread over the interval, so that a bucket's turn comes now and then, not all at once
             self._looked_at = [now - self._interval_s * self._rng.random() for _ in range(BUCKETS)]
         self._looked_at[BUCKETS - 1] = now
@@ -50,7 +59,7 @@ class Joining:
     def thin_keys(self, now: float) -> list[int]:
         """Keys to look up right after the join, for far buckets with few entries; nearest first."""
         found = []
-        for index in range(self._table.depth - 1, -1, -1):
+        for index in range(self._far - 1, -1, -1):
             if len(self._table.bucket(index)) < THIN:
                 found.append(self._key(index, now))
         return found
@@ -60,7 +69,7 @@ class Joining:
         found: list[int] = []
         if not self._looked_at:
             return found
-        for index in (BUCKETS - 1, *range(self._table.depth + 1)):
+        for index in (BUCKETS - 1, *range(min(self._far, BUCKETS - 1))):
             if now - self._looked_at[index] >= self._interval_s:
                 found.append(self._table.own_key if index == BUCKETS - 1 else self._key(index, now))
                 self._looked_at[index] = now

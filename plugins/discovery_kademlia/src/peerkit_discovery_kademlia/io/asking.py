@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from peerkit.capabilities import ADDRESS_BOOK, DIALER
-from peerkit.errors import LimitExceeded, PeerkitError, TrustDenied
+from peerkit.errors import EndpointClosed, LimitExceeded, PeerkitError, TrustDenied
 from peerkit.plugin import PluginContext
 from peerkit.record import PeerRecord
 from peerkit.session import RemoteFailure, Session
@@ -74,14 +74,20 @@ class Asking:
         """The answer's bytes; the table learns how it went."""
         timeout_s = self._ctx.settings.request_timeout_s
         try:
-            # Each has its own deadline; one more timer around both would only cost.
-            async with self._dialer.transient(record, timeout_s) as session:
-                answer = await session.request(PROTOCOL, payload, timeout_s)
+            try:
+                return await self._request(record, payload, timeout_s)
+            except EndpointClosed:  # a session that others used before us may end under our feet; a new one tells
+                return await self._request(record, payload, timeout_s)
         except (TrustDenied, LimitExceeded, RemoteFailure):
-            raise  # our own gate or slots, or its considered answer: says nothing about its life
+            raise  # a gate or slots, or its considered answer: says nothing about its life
         except PeerkitError:
             self._table.missed(record.peer_id.raw, self._ctx.clock.now())
             raise
+
+    async def _request(self, record: PeerRecord, payload: bytes, timeout_s: float) -> bytes:
+        # Each has its own deadline; one more timer around both would only cost.
+        async with self._dialer.transient(record, timeout_s) as session:
+            answer = await session.request(PROTOCOL, payload, timeout_s)
         self.observe(session)
         return answer
 
