@@ -20,7 +20,11 @@ from .parameters import Parameters
 from .paths import Route
 from .settings import UdpSettings
 
-CONTROLLERS: dict[str, Callable[[int], CongestionController]] = {"cubic": Cubic, "newreno": NewReno, "ledbat++": LedbatPlusPlus}
+CONTROLLERS: dict[str, Callable[[int], CongestionController]] = {
+    "cubic": Cubic,
+    "newreno": NewReno,
+    "ledbat++": LedbatPlusPlus,
+}
 PREFERENCE = 80  # TCP has 50
 
 

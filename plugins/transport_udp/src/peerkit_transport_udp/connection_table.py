@@ -131,6 +131,10 @@ class ConnectionTable:
             yield owner if owner is not None else ids[start], run, heads[32 * start : 32 * end]
             start = end
 
+    def knows(self, route: Route) -> bool:
+        """Whether a connection runs to that address: what comes from there without an id may itself be a reset."""
+        return (id(route.endpoint), route.remote.host, route.remote.port) in self._by_remote
+
     def is_reset(self, run: memoryview, segment_bytes: int, route: Route) -> Connection | None:
         """The connection that packets of no known id reset, if they do."""
         connection = self._by_remote.get((id(route.endpoint), route.remote.host, route.remote.port))

@@ -67,6 +67,7 @@ class Dialer:
         self._parts = MessageParts()
         self._other_version = False
         self._is_over = False
+        self._sent_at: float | None = None  # of the message under way, unless it was sent more than once
         self._due_at = now
         self._retry_s = RETRY_S
         self._take_message()
@@ -124,6 +125,8 @@ class Dialer:
         except ConnectFailed:
             self._is_over = True  # another way to the peer was faster
             return
+        if self._sent_at is not None:
+            self.connection.heard_after(now - self._sent_at)
         self._index += 2
         self._retry_s, self._due_at = RETRY_S, now
         if not self._message:
@@ -134,6 +137,7 @@ class Dialer:
     def batches_to_send(self, now: float) -> list[Batch]:
         if self.is_over or now < self._due_at or not self._message:
             return []
+        self._sent_at = now if self._retry_s == RETRY_S else None
         self._due_at = now + self._retry_s
         self._retry_s = min(2 * self._retry_s, MAX_RETRY_S)
         size = min(FIRST_PACKET_BYTES, self.route.endpoint.max_datagram_bytes)

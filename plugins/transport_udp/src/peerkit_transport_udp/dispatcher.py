@@ -146,7 +146,7 @@ class Dispatcher:
             if connection is not None:
                 connection.was_reset()
                 self.wake(connection)
-            elif not isinstance(owner, Connection):
+            elif not isinstance(owner, Connection) and not self.table.knows(route):
                 answer = self.table.reset(owner, len(run), now)
                 if answer is not None:
                     self._ready.append(Batch(route, len(answer), [answer], len(answer)))
@@ -175,8 +175,8 @@ class Dispatcher:
         dialer = self._dialers.get(packet.to)
         if dialer is not None:
             if dialer.route.remote == route.remote:
+                self.wake(dialer)  # before its connection: its last message must arrive first
                 dialer.receive(packet, now)
-                self.wake(dialer)
         elif isinstance(packet, Message):
             door = self._doors.get(route.endpoint)
             if door is not None:

@@ -89,6 +89,8 @@ def gather(batch: Buffer, segment_bytes: int) -> bytes:
     """The first 32 bytes of each whole segment: what `connection_ids` and `flow_fields` read.  A last segment that is
     shorter is left out."""
     last = len(batch) - SAMPLED_BYTES
+    if last < segment_bytes:
+        return bytes(batch[:SAMPLED_BYTES]) if last >= 0 else b""
     return b"".join([batch[at : at + SAMPLED_BYTES] for at in range(0, last + 1, segment_bytes)])
 
 

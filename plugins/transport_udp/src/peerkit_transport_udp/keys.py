@@ -113,7 +113,7 @@ class ReceiveKeys:
         Raises `VerificationFailed` when one does not verify."""
         return open_batch(self._current, first, sealed)
 
-    def open(self, phase: int, counter: int, sealed: Buffer, now: float, probe_timeout_s: float) -> bytes:
+    def open(self, phase: int, counter: int, sealed: Buffer, probe_timeout_s: float, now: float) -> bytes:
         """Open one packet, with whichever key its phase and counter ask for, and follow a key update.
 
         Raises:

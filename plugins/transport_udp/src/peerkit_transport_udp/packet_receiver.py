@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from peerkit.errors import VerificationFailed
 from peerkit.security import PlaintextWrapper
 
+from .congestion import RttEstimator
 from .frames import MAX_ACK_RANGES, ack
 from .header_protection import HEADER_BYTES, HeaderCipher, flow_fields
 from .keys import PHASE, ReceiveKeys
@@ -60,9 +61,7 @@ class PacketReceiver:
         self._largest_at = 0.0
         self._waiting = 0  # packets that want an acknowledgement and have none
 
-    def open(
-        self, batch: memoryview, segment_bytes: int, heads: bytes, now: float, probe_timeout_s: float
-    ) -> list[bytes]:
+    def open(self, batch: memoryview, segment_bytes: int, heads: bytes, rtt: RttEstimator, now: float) -> list[bytes]:
         """The plaintexts of those packets that verify and are new.
 
         Args:
@@ -91,12 +90,13 @@ class PacketReceiver:
                 self._largest_at = now
                 self.packets += count
                 return self._unwrapped(opened) if self._wrappers else opened
-        return self._open_singly(batch, segment_bytes, fields, now, probe_timeout_s)
+        return self._open_singly(batch, segment_bytes, fields, rtt, now)
 
     def _open_singly(
-        self, batch: memoryview, segment_bytes: int, fields: tuple[int, ...], now: float, probe_timeout_s: float
+        self, batch: memoryview, segment_bytes: int, fields: tuple[int, ...], rtt: RttEstimator, now: float
     ) -> list[bytes]:
         opened = []
+        timeout_s = rtt.timeout_s(MAX_ACK_DELAY_S)
         self.is_newest = False
         ranges = self.ranges
         for at in range(len(fields) // 2):
@@ -107,7 +107,7 @@ class PacketReceiver:
             start = at * segment_bytes
             sealed = batch[start + HEADER_BYTES : start + segment_bytes]
             try:
-                plaintext = self.keys.open(first_byte & PHASE, counter, sealed, now, probe_timeout_s)
+                plaintext = self.keys.open(first_byte & PHASE, counter, sealed, timeout_s, now)
             except VerificationFailed:
                 self.failures += 1
                 continue

@@ -111,33 +111,38 @@ class Packing:
     def _send_payloads(self, out: list[Batch], source: FrameSource, is_open: bool, now: float) -> None:
         path, recovery = self._paths.active, self._recovery
         self.blocked_until = math.inf
-        while True:
-            size = self.datagram_bytes
-            room = min(int(path.controller.window) - path.in_flight, path.allowance) // size
-            count = path.pacer.segments(size, now)
-            if recovery.probes:
-                count = room = min(recovery.probes, 2)
-            elif room <= 0:
-                path.is_app_limited = False
-                return
-            elif count <= 0:
-                path.is_app_limited = False
-                self.blocked_until = path.pacer.due_at
-                return
-            count = min(count, room, self._sender.room)
-            payloads, content = (
-                self._next_payloads(source, is_open, size - self._sender.overhead_bytes, count)
-                if count
-                else ([], Content.ONCE)
-            )
+        probes, recovery.probes = recovery.probes, 0
+        size = self.datagram_bytes
+        max_bytes = size - self._sender.overhead_bytes
+        while probes or recovery.lost or source.wants_to_send:
+            if probes:
+                count = probes  # the window is full, and nothing says whether anything arrives: RFC 9002 §6.2.4
+            else:
+                count = min(int(path.controller.window) - path.in_flight, path.allowance) // size
+                if count <= 0:
+                    path.is_app_limited = False
+                    return
+                segments = path.pacer.segments(size, now)
+                if not segments:
+                    path.is_app_limited = False
+                    self.blocked_until = path.pacer.due_at
+                    return
+                if segments < count:
+                    count = segments
+            room = self._sender.room
+            if room < count:
+                count = room
+            payloads, content = self._next_payloads(source, is_open, max_bytes, count) if count else ([], None)
+            if payloads:
+                self._send_runs(path, payloads, content, max_bytes, out, now)
+            elif probes and count:
+                out.append(self.seal(path, [frames.PING_FRAME], now, Content.ONCE))
+            if len(payloads) < count and content is Content.RELIABLE and not recovery.lost:
+                break  # that was all
             if not payloads:
-                path.is_app_limited = True
-                if recovery.probes and self._sender.room:
-                    recovery.probes = 0
-                    out.append(self.seal(path, [frames.PING_FRAME], now, Content.ONCE))
-                return
-            recovery.probes = max(recovery.probes - len(payloads), 0)
-            self._send_runs(path, payloads, content, size - self._sender.overhead_bytes, out, now)
+                break
+            probes = max(probes - len(payloads), 0)
+        path.is_app_limited = True
 
     def _next_payloads(
         self, source: FrameSource, is_open: bool, max_bytes: int, count: int
@@ -162,7 +167,13 @@ class Packing:
         return source.reliable_payloads(max_bytes, count), Content.RELIABLE
 
     def _send_runs(
-        self, path: PathState, payloads: list[bytes], content: Content, max_bytes: int, out: list[Batch], now: float
+        self,
+        path: PathState,
+        payloads: list[bytes],
+        content: Content | None,
+        max_bytes: int,
+        out: list[Batch],
+        now: float,
     ) -> None:
         """Send payloads as batches of equal ones, the last of each may be shorter; an acknowledgement rides along."""
         start, end = 0, len(payloads)
@@ -174,11 +185,15 @@ class Packing:
             if stop < end and len(payloads[stop]) < size:
                 stop += 1
             run = payloads[start:stop] if stop - start < end else payloads
-            start = stop
             extra = b""
-            if start == end and self._receiver.has_unacked:
+            if stop == end and self._receiver.has_unacked:
                 extra = self._receiver.ack_frame(now)
+                room = (max_bytes if len(run) == 1 else size) - len(run[-1])
+                if len(extra) > room and (room or len(run) >= self._sender.room):
+                    out.append(self.seal(path, [extra], now))
+                    extra = b""
             out.append(self.seal(path, run, now, content, extra, max_bytes if len(run) == 1 else size))
+            start = stop
 
     def seal(
         self,
@@ -192,16 +207,13 @@ class Packing:
         """One batch, noted in the log unless `content` is `None` (packets that want no acknowledgement).
 
         Args:
-            extra: an acknowledgement that rides in the last packet if `max_bytes` allow, else in one of its own.
+            extra: an acknowledgement that rides in the last packet if `max_bytes` allow, else as one packet more.
         """
         first, count = self._sender.keys.counter, len(payloads)
         packets = payloads
         if extra:
             last = payloads[-1]
-            if len(last) + len(extra) <= max_bytes:
-                packets = [*payloads[:-1], extra + last]
-            elif len(last) == len(payloads[0]) and len(extra) <= len(last) and self._sender.room > count:
-                packets = [*payloads, extra]
+            packets = [*payloads[:-1], extra + last] if len(last) + len(extra) <= max_bytes else [*payloads, extra]
         batch = self._sender.seal(path.route, path.peer_id, packets)
         if not path.is_proven:
             path.sent_bytes += batch.nbytes

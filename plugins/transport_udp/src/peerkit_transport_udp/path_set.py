@@ -105,6 +105,8 @@ class PathSet:
         return False
 
     def next_timer(self) -> float:
+        if len(self.paths) == 1 and not self.active.challenge:
+            return math.inf
         return min(
             (path.challenged_at + self._patience_s(path) for path in self.paths if path.challenge), default=math.inf
         )

@@ -154,8 +154,10 @@ class Recovery:
 
     def probe_timeout_s(self, path: PathState) -> float:
         """RFC 9002 §6.2.1, with its back-off."""
-        timeout_s = path.rtt.timeout_s(MAX_ACK_DELAY_S) * (1 << min(self.backoff, _MAX_BACKOFF))
-        return min(timeout_s, MAX_PROBE_TIMEOUT_S)
+        timeout_s = path.rtt.timeout_s(MAX_ACK_DELAY_S)
+        if self.backoff:
+            timeout_s *= 1 << min(self.backoff, _MAX_BACKOFF)
+        return timeout_s if timeout_s < MAX_PROBE_TIMEOUT_S else MAX_PROBE_TIMEOUT_S
 
     def next_timer(self, active: PathState) -> float:
         if self.log.loss_at != math.inf:
