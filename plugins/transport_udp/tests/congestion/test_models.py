@@ -22,11 +22,13 @@ def mean_window(controller: CongestionController, link: Link, trace: frozenset[i
 
 
 # The first is in CUBIC's own region (it follows the cubic curve), the last in its Reno-friendly one.
-@pytest.mark.parametrize(("round_trip_s", "loss", "seconds"), [(0.1, 0.001, 50), (0.02, 0.001, 8), (0.1, 0.01, 80)])
+@pytest.mark.parametrize(("round_trip_s", "loss", "seconds"), [(0.1, 0.001, 25), (0.02, 0.001, 5), (0.1, 0.01, 50)])
 @pytest.mark.parametrize(("kind", "model"), PAIRS)
 def test_window_follows_the_model_on_the_same_loss_trace(
     kind: Kind, model: ModelKind, round_trip_s: float, loss: float, seconds: float
 ) -> None:
+    if kind is LedbatPlusPlus:
+        seconds *= 3  # smaller windows, so fewer losses in the same time
     trace = bernoulli_trace(loss, 100_000, seed=1)
     windows = [
         mean_window(controller, Link(Simulation(), 1e9, round_trip_s, 1e9), trace, seconds)
@@ -38,7 +40,7 @@ def test_window_follows_the_model_on_the_same_loss_trace(
 @pytest.mark.parametrize(("kind", "model"), PAIRS)
 def test_window_follows_the_model_on_the_same_queue(kind: Kind, model: ModelKind) -> None:
     windows = [
-        mean_window(controller, Link(Simulation(), 1e6, 0.05, 200_000), frozenset(), 20.0)
+        mean_window(controller, Link(Simulation(), 1e6, 0.05, 200_000), frozenset(), 12.0)
         for controller in (kind(PACKET), model(PACKET))
     ]
     assert windows[0] == pytest.approx(windows[1], rel=0.05)

@@ -4,7 +4,7 @@ import math
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from peerkit_transport_udp.congestion import MAX_DATAGRAM_BYTES, MIN_DATAGRAM_BYTES, PathMtu
 
@@ -72,6 +72,7 @@ def test_loopback_takes_a_dozen_round_trips() -> None:
     assert not path.machine.is_searching and path.machine.next_timer() == math.inf
 
 
+@settings(max_examples=50)
 @given(limit=st.integers(MIN_DATAGRAM_BYTES, 70_000), maximum=st.integers(MIN_DATAGRAM_BYTES, MAX_DATAGRAM_BYTES))
 def test_any_size_is_found_to_three_percent_and_none_too_big(limit: int, maximum: int) -> None:
     path = Path(PathMtu(maximum), limit)

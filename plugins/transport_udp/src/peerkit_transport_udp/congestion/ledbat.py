@@ -62,7 +62,7 @@ class LedbatPlusPlus:
         "threshold",
         "window",
     )
-    name = "ledbat_plus_plus"
+    name = "ledbat++"
 
     def __init__(self, datagram_bytes: int) -> None:
         self._datagram_bytes = datagram_bytes

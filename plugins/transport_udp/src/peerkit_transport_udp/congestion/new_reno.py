@@ -29,7 +29,7 @@ class NewReno:
         "threshold",
         "window",
     )
-    name = "new_reno"
+    name = "newreno"
 
     def __init__(self, datagram_bytes: int) -> None:
         self._datagram_bytes = datagram_bytes
