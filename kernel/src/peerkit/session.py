@@ -79,6 +79,11 @@ class Stream(Protocol):
         """1 to `max_bytes` bytes, or `b""` after the peer finished."""
         ...
 
+    async def read_into(self, buffer: bytearray | memoryview) -> int:
+        """Put 1 to `len(buffer)` bytes into `buffer`, which is not empty; 0 after the peer finished.  For long streams:
+        a buffer that is used again costs no new memory."""
+        ...
+
     async def read_exactly(self, n: int) -> bytes:
         """Exactly `n` bytes.  Raises `RemoteProtocolError` when the peer finishes before."""
         ...

@@ -288,3 +288,18 @@ def test_stream_is_freed_when_its_end_comes_after_everything_was_read() -> None:
     b.write(theirs, b"", fin=True)
     exchange(a, b)
     assert ours.id not in a.streams
+
+
+@given(st.lists(st.binary(min_size=1, max_size=40), max_size=8), st.lists(st.integers(1, 50), max_size=12))
+def test_reading_into_buffers_gives_the_bytes_in_order(pieces: list[bytes], sizes: list[int]) -> None:
+    state = StreamState(1, Kind.STREAM, 0, True, 0, 1 << 20)
+    for piece in pieces:
+        state.receive(state.received, memoryview(piece), fin=False)
+    sent, taken = b"".join(pieces), b""
+    for size in sizes:
+        buffer = bytearray(size)
+        n = state.read_into(memoryview(buffer))
+        assert n == min(size, len(sent) - len(taken))
+        taken += buffer[:n]
+    assert sent.startswith(taken)
+    assert state.consumed == len(taken) == len(sent) - state.buffered

@@ -32,9 +32,9 @@ class Origin:
         self.size = size
         self.holding = Holding(self.content, ContentKind.FILE, size, DiskFile(folder / "origin"), self.outboard)
 
-    def group(self, partial: PartialFile, group: int) -> tuple[bytes, bytes, list[bytes]]:
+    def group(self, partial: PartialFile, group: int) -> tuple[bytes, bytes, bytes]:
         run = self.holding.read_range(*partial.leaf_range(group), bytearray())
-        return run.siblings, run.leaf_hashes, [bytes(run.data)]
+        return run.siblings, run.leaf_hashes, bytes(run.data)
 
     def partial(self, folder: Path, top: bytes | None = None) -> PartialFile:
         known = self.outboard.top if top is None else top
@@ -69,7 +69,7 @@ def test_a_partial_file_proves_what_it_holds_to_the_next_peer(tmp_path: Path) ->
             run = holding.read_range(low, count, bytearray())
             assert bytes(run.data) == origin.data[low * LEAF_BYTES : (low + count) * LEAF_BYTES]
         run = holding.read_range(16, 16, bytearray())
-        second.put(1, run.siblings, run.leaf_hashes, [run.data])
+        second.put(1, run.siblings, run.leaf_hashes, run.data)
     finally:
         second.close()
         second.remove()
@@ -89,8 +89,7 @@ def test_any_corruption_of_proof_or_data_is_found_and_nothing_is_written(tmp_pat
     partial = origin.partial(tmp_path)
     try:
         group = data.draw(st.integers(0, partial.groups - 1))
-        siblings, hashes, pieces = origin.group(partial, group)
-        parts = [bytearray(siblings), bytearray(hashes), bytearray(b"".join(pieces))]
+        parts = [bytearray(part) for part in origin.group(partial, group)]
         which = data.draw(st.sampled_from([i for i, part in enumerate(parts) if part]))
         match data.draw(st.sampled_from(["flip", "cut", "grow"])):
             case "flip":
@@ -101,7 +100,7 @@ def test_any_corruption_of_proof_or_data_is_found_and_nothing_is_written(tmp_pat
             case _:
                 parts[which] += b"\0"
         with pytest.raises(RemoteProtocolError):
-            partial.put(group, bytes(parts[0]), bytes(parts[1]), [bytes(parts[2])])
+            partial.put(group, bytes(parts[0]), bytes(parts[1]), bytes(parts[2]))
         assert not partial.has_group(group)
         assert partial.data_path.stat().st_size == 0
     finally:

@@ -53,16 +53,18 @@ class RuntimeStream:
         self._state.priority = value
 
     async def read(self, max_bytes: int = 65_536) -> bytes:
-        state = self._state
-        while not state.buffered:
-            if state.reset_code is not None:
-                raise closed_error(state)
-            if state.at_end:
-                return b""
-            await self._wait_readable()
-        data = state.read(max_bytes)
-        self._session.give_back(state, len(data))
+        if not await self._has_more():
+            return b""
+        data = self._state.read(max_bytes)
+        self._session.give_back(self._state, len(data))
         return data
+
+    async def read_into(self, buffer: bytearray | memoryview) -> int:
+        if not await self._has_more():
+            return 0
+        n = self._state.read_into(memoryview(buffer))
+        self._session.give_back(self._state, n)
+        return n
 
     async def read_exactly(self, n: int) -> bytes:
         parts: list[bytes] = []
@@ -103,6 +105,17 @@ class RuntimeStream:
             raise EndpointClosed(f"stream {state.id}", "the peer wants no more of it", state.stopped, True)
         if not self._session.is_open or (state.reset_code is not None and state.fin_queued):
             raise closed_error(state)
+
+    async def _has_more(self) -> bool:
+        """Wait until there is something to read; `False` at the end."""
+        state = self._state
+        while not state.buffered:
+            if state.reset_code is not None:
+                raise closed_error(state)
+            if state.at_end:
+                return False
+            await self._wait_readable()
+        return True
 
     async def _wait_readable(self) -> None:
         if self._reader is not None:

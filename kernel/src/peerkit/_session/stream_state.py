@@ -232,6 +232,24 @@ class StreamState:
         self.consumed += len(taken)
         return taken
 
+    def read_into(self, view: memoryview) -> int:
+        """As much as is buffered and fits, in order."""
+        at, end = 0, view.nbytes
+        while self.chunks and at < end:
+            head = self.chunks[0]
+            n = min(len(head), end - at)
+            if n == len(head):
+                view[at : at + n] = head
+                self.chunks.popleft()
+            else:
+                head = memoryview(head)
+                view[at : at + n] = head[:n]
+                self.chunks[0] = head[n:]
+            at += n
+        self.buffered -= at
+        self.consumed += at
+        return at
+
     def discard(self) -> None:
         """Forget what is buffered (after a reset)."""
         self.consumed += self.buffered

@@ -45,7 +45,7 @@ class Part(Protocol):
         """Get ready for `put`; called before each, cheap when ready.  Raises `StorageError`."""
         ...
 
-    def put(self, group: int, siblings: bytes, leaf_hashes: bytes, pieces: Sequence[Buffer]) -> None:
+    def put(self, group: int, siblings: bytes, leaf_hashes: bytes, data: Buffer) -> None:
         """Verify and write; blocking.  Raises `RemoteProtocolError`, `StorageError`."""
         ...
 
@@ -176,9 +176,10 @@ class Download:
             answer = await source.range(part.content, *part.leaf_range(local))
             if scheduler.wants(group):
                 put = part.put
-                await self._ctx.run_blocking(lambda: put(local, answer.siblings, answer.leaf_hashes, answer.pieces))
+                await self._ctx.run_blocking(lambda: put(local, answer.siblings, answer.leaf_hashes, answer.data))
                 part.mark(local)
                 await part.settle()
+            source.take_back(answer)
             if scheduler.receive_group(name, group, clock.now()):
                 self._done += part.group_bytes(local)
                 self._on_progress(self._done, self._total)

@@ -13,7 +13,7 @@ In and out: bytes.  Not here: files (`outboard.py` keeps the levels on disk, fla
 """
 
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from blake3 import blake3
@@ -165,30 +165,6 @@ def fold_range(leaves: int, first: int, leaf_hashes: bytes, siblings: bytes) -> 
         low, width, level = low >> 1, (width + 1) >> 1, level + 1
     runs.append(ProvenRun(level, 0, row))
     return RangeProof(row, tuple(runs))
-
-
-def check_leaves(pieces: Sequence[Buffer], leaf_hashes: bytes) -> bool:
-    """Whether a run of leaves, given as consecutive pieces cut anywhere, has these hashes (all full but the last).
-
-    Leaves are checked one after another without joining the pieces.
-    """
-    hasher = blake3(key=_LEAF_KEY)
-    room, index = LEAF_BYTES, 0
-    for piece in pieces:
-        view = memoryview(piece)
-        while view.nbytes:
-            part = view[:room]
-            hasher.update(part)
-            room -= part.nbytes
-            view = view[part.nbytes :]
-            if not room:
-                if hasher.digest() != leaf_hashes[index : index + HASH_BYTES]:
-                    return False
-                hasher.reset()
-                room, index = LEAF_BYTES, index + HASH_BYTES
-    if room < LEAF_BYTES or not index:
-        return hasher.digest() == leaf_hashes[index:]
-    return index == len(leaf_hashes)
 
 
 def split_hashes(hashes: bytes) -> Iterable[bytes]:

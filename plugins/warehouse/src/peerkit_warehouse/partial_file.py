@@ -8,7 +8,6 @@ Blocking: on the disk threads only.
 """
 
 import threading
-from collections.abc import Sequence
 from pathlib import Path
 
 from peerkit.errors import RemoteProtocolError, StorageError
@@ -19,7 +18,6 @@ from .disk_file import DiskFile, storage_error
 from .merkle_tree import (
     LEAF_BYTES,
     RangeProof,
-    check_leaves,
     content_id,
     fold_range,
     hash_leaves,
@@ -97,7 +95,7 @@ class PartialFile:
         first, leaves = self.leaf_range(group)
         return (leaves - 1) * LEAF_BYTES + leaf_bytes(self.size, first + leaves - 1)
 
-    def put(self, group: int, siblings: bytes, leaf_hashes: bytes, pieces: Sequence[Buffer]) -> None:
+    def put(self, group: int, siblings: bytes, leaf_hashes: bytes, data: Buffer) -> None:
         """Verify a group and write it.  Nothing is written unless every leaf is right.  `mark` comes after.
 
         Raises:
@@ -106,9 +104,9 @@ class PartialFile:
         """
         first, leaves = self.leaf_range(group)
         proof = prove(self.content, self.kind, self.size, first, siblings, leaf_hashes)
-        if sum(map(len, pieces)) != self.group_bytes(group) or not check_leaves(pieces, leaf_hashes):
+        if len(data) != self.group_bytes(group) or hash_leaves(data) != leaf_hashes:
             raise RemoteProtocolError(f"the data of leaves {first} to {first + leaves} does not match its hashes")
-        self.data.write(pieces, first * LEAF_BYTES)
+        self.data.write([data], first * LEAF_BYTES)
         with self._lock:
             self.outboard.top = proof.top
             self.outboard.put_proof(proof)

@@ -7,14 +7,13 @@ no ten thousand open files.  A larger one stays open, and is served to others, u
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from pathlib import Path
 
 from peerkit.errors import RemoteProtocolError
 from peerkit.transport import Buffer
 
 from .content_id import ContentId, ContentKind
-from .merkle_tree import LEAF_BYTES, check_leaves, leaf_bytes, leaf_count
+from .merkle_tree import LEAF_BYTES, hash_leaves, leaf_bytes, leaf_count
 from .partial_file import PartialFile, group_count, prove
 from .scheduler import GROUP_LEAVES
 from .store import Store
@@ -80,16 +79,16 @@ class FilePart(_Shape):
             if self._file is None:
                 self._file = await self._store.open_partial(self.content, self.kind, self.size, self.top, check=False)
 
-    def put(self, group: int, siblings: bytes, leaf_hashes: bytes, pieces: Sequence[Buffer]) -> None:
+    def put(self, group: int, siblings: bytes, leaf_hashes: bytes, data: Buffer) -> None:
         if self._file is not None:
-            self._file.put(group, siblings, leaf_hashes, pieces)
+            self._file.put(group, siblings, leaf_hashes, data)
             return
         layout = self._store.layout
         partial = PartialFile(
             layout.partial, layout.outboard(self.content), self.content, self.kind, self.size, self.top
         )
         try:
-            partial.put(group, siblings, leaf_hashes, pieces)
+            partial.put(group, siblings, leaf_hashes, data)
             self.top = partial.outboard.top
         finally:
             partial.close()
@@ -124,10 +123,10 @@ class ProbePart(_Shape):
     async def open(self) -> None:
         return
 
-    def put(self, group: int, siblings: bytes, leaf_hashes: bytes, pieces: Sequence[Buffer]) -> None:
+    def put(self, group: int, siblings: bytes, leaf_hashes: bytes, data: Buffer) -> None:
         first, _ = self.leaf_range(group)
         prove(self.content, self.kind, self.size, first, siblings, leaf_hashes)
-        if sum(map(len, pieces)) != self.group_bytes(group) or not check_leaves(pieces, leaf_hashes):
+        if len(data) != self.group_bytes(group) or hash_leaves(data) != leaf_hashes:
             raise RemoteProtocolError(f"the data of leaf {first} and after does not match its hashes")
 
     def mark(self, group: int) -> None:

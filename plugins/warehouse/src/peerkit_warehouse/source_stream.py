@@ -13,9 +13,10 @@ from peerkit.errors import DeadlineExceeded, EndpointClosed, PeerkitError, Remot
 from . import transfer_codec as codec
 from .content_id import ContentId
 from .merkle_tree import HASH_BYTES, LEAF_BYTES
+from .scheduler import GROUP_LEAVES
 from .transfer_codec import Answer, Ask, Head, Info, Refusal, Request
 
-READ_BYTES = 131_072  # one record of the session
+SPARE_BUFFERS = 4  # kept for the next answers: new memory for each costs more than what is copied into it
 INFO_TIMEOUT_S = 10.0
 
 
@@ -29,11 +30,12 @@ class Refused(PeerkitError):
 
 @dataclass(frozen=True, slots=True)
 class RangeAnswer:
-    """What came for a RANGE request, unverified."""
+    """What came for a RANGE request, unverified.  `data` lies in `buffer`, see `SourceStream.take_back`."""
 
     siblings: bytes
     leaf_hashes: bytes
-    pieces: list[bytes]
+    data: memoryview
+    buffer: bytearray
 
 
 @dataclass(slots=True)
@@ -56,6 +58,7 @@ class SourceStream:
         self._stream = stream
         self._on_bytes = on_bytes
         self._expected: deque[_Expected] = deque()
+        self._spare: list[bytearray] = []
         self._out = bytearray((codec.VERSION,))
         self._wake = asyncio.Event()
         self._wake.set()
@@ -120,6 +123,11 @@ class SourceStream:
         assert isinstance(answer, RangeAnswer)
         return answer
 
+    def take_back(self, answer: RangeAnswer) -> None:
+        """Whoever asked has done with the answer's data: its memory may hold another."""
+        if len(self._spare) < SPARE_BUFFERS:
+            self._spare.append(answer.buffer)
+
     def _ask(self, request: Request) -> asyncio.Future[Info | RangeAnswer]:
         future: asyncio.Future[Info | RangeAnswer] = asyncio.get_running_loop().create_future()
         if self._error is not None:
@@ -170,12 +178,12 @@ class SourceStream:
         if head.length > request.leaves * LEAF_BYTES:
             raise RemoteProtocolError("the source sent more than was asked for")
         hashes = await self._stream.read_exactly((head.count + request.leaves) * HASH_BYTES)
-        pieces, missing = [], head.length
-        while missing:
-            piece = await self._stream.read(min(missing, READ_BYTES))
-            if not piece:
+        buffer = self._spare.pop() if self._spare else bytearray(GROUP_LEAVES * LEAF_BYTES)
+        data, at = memoryview(buffer)[: head.length], 0
+        while at < head.length:
+            n = await self._stream.read_into(data[at:])
+            if not n:
                 raise RemoteProtocolError("the source ended in the middle of an answer")
-            pieces.append(piece)
-            missing -= len(piece)
-            self._on_bytes(self.name, len(piece))
-        return RangeAnswer(hashes[: head.count * HASH_BYTES], hashes[head.count * HASH_BYTES :], pieces)
+            at += n
+            self._on_bytes(self.name, n)
+        return RangeAnswer(hashes[: head.count * HASH_BYTES], hashes[head.count * HASH_BYTES :], data, buffer)
