@@ -108,3 +108,8 @@ def test_a_sentence_is_filled_with_readable_values() -> None:
 def test_values_of_any_kind_have_a_form() -> None:
     value: Json = {"a": [1, None], "b": True, "c": 1.5}
     assert render.plain(value) == "a=1, –  b=yes  c=1.5"
+
+
+@pytest.mark.parametrize(("number", "text"), [(0, "0 hits"), (1, "1 hit"), (2, "2 hits")])
+def test_a_count_agrees_with_its_noun(number: int, text: str) -> None:
+    assert render.counted(number, "hit") == text

@@ -23,7 +23,7 @@ from .progress_view import ProgressView
 BIG_NAME = "northern lights over the fjord.mov"
 BIG_BYTES = 64 * 1024 * 1024
 BIG_WORDS = "fjord northern lights"
-LIBRARY_WORDS = "base events"
+LIBRARY_WORDS = "events"
 FIND_TIMEOUT_S = 60.0
 SEARCH_TIMEOUT_S = 60.0
 MIB = 1024 * 1024
@@ -81,8 +81,7 @@ def _play(network: DemoNetwork, count: int) -> bool:
 
     seeker = network.start(f"node{count:02}", first.address, "node.slots.member_out=1")
     network.wait_ready(seeker)
-    peers = _call(seeker, "peers")
-    story.tell(f"{seeker.name} starts now; it has met {len(peers)} of the nodes and none of the publishers")
+    story.tell(f"{seeker.name} starts now; it has never met the publishers, and all it knows is {first.name}'s address")
     hits = _search(seeker, LIBRARY_WORDS, story)
     found = _search(seeker, BIG_WORDS, story, must_find=str(big["content_id"]))
     hops = _lookup_hops(seeker, publishers)
@@ -154,7 +153,7 @@ def _search(node: DemoNode, words: str, story: Story, must_find: str = "") -> li
         if complete or time.monotonic() > deadline:
             break
         time.sleep(0.5)
-    story.tell(f"{node.name} searches “{words}”: {len(hits)} hits in {took_s:.2f} s")
+    story.tell(f"{node.name} searches “{words}”: {render.counted(len(hits), 'hit')} in {took_s:.2f} s")
     for hit in hits[:3]:
         name, size = render.safe(str(hit["name"])), render.size(_number(hit["size_bytes"]))
         click.echo(f"            {name:<38} {size:>9}  of {str(hit['publisher'])[:10]}")
@@ -183,9 +182,8 @@ def _fetch(node: DemoNode, hit: dict[str, Json], into: Path, story: Story) -> di
         view.close()
     assert isinstance(answer, dict)
     size, rate = render.size(_number(answer["size_bytes"])), render.rate(_number(answer["bytes_per_s"]))
-    story.tell(
-        f"{node.name} fetched {render.safe(str(hit['name']))}: {size} at {rate} from {answer['sources']} source(s)"
-    )
+    sources = render.counted(int(_number(answer["sources"])), "source")
+    story.tell(f"{node.name} fetched {render.safe(str(hit['name']))}: {size} at {rate} from {sources}")
     return answer
 
 

@@ -69,6 +69,11 @@ def size(number: float) -> str:
     return f"{number:.1f} {_UNITS[-1]}"
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 hit`, `2 hits`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def rate(per_s: float) -> str:
     """Bytes a second, decimal as networks count: `12.3 MB/s`."""
     for unit in ("B/s", "kB/s", "MB/s"):
