@@ -32,7 +32,7 @@ class Connection:
         self.messages_sent = self.messages_received = self.counter = self.number = self.received = 0
         self.in_flight: bytes | None = None
         self.is_busy = self.is_closing = False
-        self.heard_at = transport.ctx.clock.now()
+        self.waits_since = transport.ctx.clock.now()
         self.timer = transport.ctx.call_later(AGAIN_S, self.on_timer)
         transport.connections[id] = self
 
@@ -86,17 +86,17 @@ class Connection:
             plain = self.keys.receive.open(HEADER.unpack_from(data)[2], data[:17], data[17:])
         except VerificationFailed:
             return
-        self.heard_at = self.transport.ctx.clock.now()
         if self.session is None:
             self.confirm()
         acknowledged, number = NUMBERS.unpack_from(plain)
         if acknowledged >= self.number:
             self.in_flight, self.handshake_packet = None, b""
+            self.waits_since = self.transport.ctx.clock.now()
         if len(plain) > NUMBERS.size and self.session is not None and (not number or number == self.received + 1):
             self.received = max(self.received, number)
             self.is_busy = True
             try:
-                self.session.receive_payloads([plain[NUMBERS.size :]], self.heard_at)
+                self.session.receive_payloads([plain[NUMBERS.size :]], self.transport.ctx.clock.now())
             except RemoteProtocolError as exc:
                 self.send_data(0, self.session.farewell(exc))
                 self.end(str(exc), by_peer=False)
@@ -131,7 +131,9 @@ class Connection:
     def on_timer(self) -> None:
         if self.id not in self.transport.connections:
             return
-        if self.session is not None and self.transport.ctx.clock.now() - self.heard_at > LOST_S:
+        if self.in_flight is None:
+            self.waits_since = self.transport.ctx.clock.now()
+        elif self.transport.ctx.clock.now() - self.waits_since > LOST_S:
             self.end("the peer does not answer", by_peer=True)
             return
         self.timer = self.transport.ctx.call_later(AGAIN_S, self.on_timer)
