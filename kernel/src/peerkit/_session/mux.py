@@ -135,7 +135,7 @@ class Mux:
         if state.id not in self.streams:
             return
         if not state.opened:
-            self.outgoing.stream(state)  # the peer must learn of the id, or its count of streams would be wrong
+            self.outgoing.announce(state)  # the peer must learn of the id, or its count of streams would be wrong
         if not state.fin_sent:
             self.outgoing.control(frames.reset(state.id, code, state.send_offset, reason))
         if not state.receive_done:
@@ -144,12 +144,10 @@ class Mux:
         state.queued_bytes = 0
         state.fin_queued = state.fin_sent = True
         if state.reset_code is None and not state.at_end:
-            state.reset_code = code
-            state.reset_reason = reason
+            state.reset_code, state.reset_reason = code, reason
         self._give_back(state.buffered)
         state.discard()
-        if state.opened:
-            self._forget(state)
+        self._forget(state)
 
     def stop(self, state: StreamState, code: int) -> None:
         """Ask the peer to send no more."""
@@ -225,7 +223,8 @@ class Mux:
         state.opened = True
         if state.kind is Kind.MESSAGE:
             state.fin_queued = state.fin_sent = True
-        self._received_total += state.receive(0, data, bool(fin))
+        if state.reset_code is None:
+            self._received_total += state.receive(0, data, bool(fin))
         if self._received_total > self._receive_total_credit:
             self.count_received(0)
         events.append((What.OPENED, state))
@@ -237,13 +236,13 @@ class Mux:
         self.streams_opened += 1
         return state
 
+    def _known_or_expected(self, id: int) -> StreamState | None:
+        """`None`: of a stream that has ended, so the frame is late or repeated."""
+        return self.streams.get(id) or (self._new_remote(id) if self._remote.expects(id) else None)
+
     def _on_stream(self, id: int, offset: int, data: memoryview, fin: int, events: list[Event]) -> None:
-        state = self.streams.get(id)
-        if state is None:
-            if not self._remote.expects(id):
-                return  # of a stream that has ended: late or repeated
-            state = self._new_remote(id)
-        if state.reset_code is not None:
+        state = self._known_or_expected(id)
+        if state is None or state.reset_code is not None:
             return
         self._received_total += state.receive(offset, data, bool(fin))
         if self._received_total > self._receive_total_credit:
@@ -296,7 +295,7 @@ class Mux:
         return at
 
     def _on_stop(self, id: int, code: int, events: list[Event]) -> None:
-        state = self.streams.get(id)
+        state = self._known_or_expected(id)
         if state is None or state.stopped is not None or state.fin_sent:
             return
         state.stopped = code
@@ -309,7 +308,7 @@ class Mux:
             self._forget(state)
 
     def _on_reset(self, id: int, code: int, offset: int, reason: str, events: list[Event]) -> None:
-        state = self.streams.get(id)
+        state = self._known_or_expected(id)
         if state is None or state.receive_done:
             return
         if offset < state.highest or (state.final_offset is not None and state.final_offset != offset):
@@ -317,8 +316,7 @@ class Mux:
         if offset > state.receive_credit:
             raise RemoteProtocolError(f"stream {id} was reset beyond its credit")
         self.count_received(offset - state.highest)
-        state.reset_code = code
-        state.reset_reason = reason
+        state.reset_code, state.reset_reason = code, reason
         self._give_back(offset - state.consumed)
         state.discard()
         if state.opened:
@@ -380,6 +378,8 @@ class Mux:
             self._memory.release(state.window - self._window)
         if state.is_ours:
             return
+        if not state.opened:
+            self._remote.opening(state.id)  # ended before its opening frame came, which then counts as a copy
         self._remote.allowed += 1
         if self._remote.allowed % self._streams_step == 0:
             self.outgoing.control(frames.MAX_STREAMS_HEADER.pack(frames.MAX_STREAMS, self._remote.allowed))
@@ -389,8 +389,7 @@ class Mux:
         ended = list(self.streams.values())
         for state in ended:
             if state.reset_code is None and not state.receive_done:
-                state.reset_code = code
-                state.reset_reason = reason
+                state.reset_code, state.reset_reason = code, reason
             state.pending.clear()
             state.fin_queued = state.fin_sent = True
         self.streams.clear()

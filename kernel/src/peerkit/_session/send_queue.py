@@ -63,6 +63,11 @@ class SendQueue:
             self._ready[state.priority].append(state)
             self._ready_count += 1
 
+    def announce(self, state: StreamState) -> None:
+        """Let the peer know of a stream before the control frames that follow."""
+        state.opened = True
+        self.control(frames.OPEN_HEADER.pack(frames.STREAM_OPEN, state.kind, state.protocol, state.id, 0))
+
     def at_once(self, state: StreamState, data: bytes | memoryview) -> bool:
         """Queue all of a short message with its end as one frame, past the streams' turns; `False` when it has to take
         its turn: it is long, or something waits already, or there is no credit."""
