@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -240,7 +240,7 @@ class Node:
         self.routines.add("kernel", Routine("kernel.save_peers", save, PEER_SAVE_S))
         for owner, routine in registered.routines:
             self.routines.add(owner, routine)
-        stack.push_async_callback(self._go_offline, listeners, save)
+        stack.push_async_callback(self._go_offline, listeners, registered.transport_owners, save)
         if control:
             server = ControlServer(
                 self.operations, str(self.peer_id), services.data_dir, platform.run_blocking, services.log
@@ -290,13 +290,15 @@ class Node:
         for session in self._pool.sessions():
             session.send_own_record()
 
-    async def _go_offline(self, listeners: Listeners, save: object) -> None:
-        """Accept nothing more, let plugins say goodbye, then end every session and keep what we know."""
+    async def _go_offline(self, listeners: Listeners, transports: Collection[str], save: object) -> None:
+        """Accept nothing more, let plugins say goodbye, then end every session, let the transports send what that said,
+        and keep what we know."""
         self.events.emit(NodeStopping("the node stops"))
         self.routines.stop_all()
         await listeners.close()
-        await self.host.close()
+        await self.host.close(but=transports)
         await self._pool.close("the node stops")
+        await self.host.close()
         assert callable(save)
         await save()
 

@@ -4,7 +4,8 @@ The entry point (group `peerkit`) names a `PluginSpec`.  Per node the kernel val
 `factory(ctx)` once, providers before requirers, and registers the object's hook methods.  The object lives as long as
 the node.  It may have three async methods: `start(self)` is awaited before the node listens or dials (deadline 30 s; a
 failure stops the node), `run(self)` is supervised and restarted with back-off, and `close(self)` is called at the stop
-(deadline 5 s), after `run` was cancelled and before the session pool closes.
+(deadline 5 s), after `run` was cancelled and before the session pool closes; of a transport's plugin after the
+sessions were ended, so that it may wait there until their last words are sent.
 """
 
 from __future__ import annotations

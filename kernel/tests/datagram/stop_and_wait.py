@@ -4,6 +4,7 @@
 0xC1 ‖ connection(8) ‖ counter(8) ‖ AEAD(highest number received(8) ‖ number(8), 0: not reliable ‖ payload)
 """
 
+import asyncio
 import struct
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -158,6 +159,7 @@ class Connection:
     def forget(self) -> None:
         self.timer()
         self.transport.connections.pop(self.id, None)
+        self.transport.one_gone.set()
 
     def offer_path(self, endpoint: DatagramEndpoint, local: Address | None, remote: Address) -> bool:
         self.endpoint, self.local, self.remote = endpoint, local or endpoint.local, remote
@@ -172,6 +174,12 @@ class StopAndWait:
     def __init__(self, ctx: PluginContext[Settings]) -> None:
         self.ctx = ctx
         self.connections: dict[bytes, Connection] = {}
+        self.one_gone = asyncio.Event()
+
+    async def close(self) -> None:
+        while self.connections:  # until their last words are acknowledged, or they linger no more
+            self.one_gone.clear()
+            await self.one_gone.wait()
 
     @hookimpl
     def peerkit_register_transports(self) -> Sequence[DatagramTransport]:

@@ -6,13 +6,13 @@ The steps, in this order:
     registered = host.load(services, capabilities)    builds the objects in order, asks the hooks
     await host.start()                                awaits every `start()`, before the node listens
     host.start_runs()                                 starts every `run()` under the supervisor
-    await host.close()                                the reverse
+    await host.close()                                the reverse; transports after the sessions
 """
 
 import asyncio
 import inspect
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import pluggy
@@ -38,6 +38,7 @@ class _Built:
     obj: object
     context: HostContext
     kept: Kept | None = None
+    is_closed: bool = False
 
 
 class PluginHost:
@@ -130,13 +131,16 @@ class PluginHost:
             if run is not None and built.kept is None:
                 built.kept = self._supervisor.keep(built.name, "run", run)
 
-    async def close(self) -> None:
+    async def close(self, but: Collection[str] = ()) -> None:
         """Stop the plugins in the reverse order: cancel `run()`, call `close()` (5 s at most), cancel what is left.
-        Idempotent."""
-        if self._closed or self._supervisor is None:
+        Those named in `but` run on until the next call.  Idempotent."""
+        if self._supervisor is None:
             return
         self._closed = True
         for built in reversed(self._built):
+            if built.is_closed or built.name in but:
+                continue
+            built.is_closed = True
             if built.kept is not None:
                 await self._supervisor.end(built.kept)
             close = getattr(built.obj, "close", None)

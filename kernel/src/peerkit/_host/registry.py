@@ -39,6 +39,7 @@ class Registered:
     wrappers: list[PlaintextWrapper] = field(default_factory=list)
     transports: dict[str, StreamTransport] = field(default_factory=dict)
     datagram_transports: dict[str, DatagramTransport] = field(default_factory=dict)
+    transport_owners: set[str] = field(default_factory=set)
     policies: list[tuple[str, TrustPolicy]] = field(default_factory=list)
     protocols: dict[str, ProtocolSpec] = field(default_factory=dict)
     protocol_owners: dict[str, str] = field(default_factory=dict)
@@ -133,6 +134,7 @@ def collect(manager: pluggy.PluginManager, wrapper_order: Sequence[str], extras:
         elif take("wrapper", item.name, owner):
             wrappers.append(item)
     for owner, transport in offers("transports", StreamTransport, DatagramTransport):
+        out.transport_owners.add(owner)
         schemes = [s for s in transport.schemes if take("address scheme", s, owner)]
         if _lacks(transport, DatagramTransport) == []:
             out.datagram_transports |= dict.fromkeys(schemes, transport)

@@ -63,9 +63,15 @@ class PayloadSource:
 
     def _renew_credit(self) -> None:
         self._renew = None
-        if self._session.is_open:
-            packets.renew_credit(self._mux, self._context.clock.now(), self._session.round_trip.growth_s)
-            self._carrier.wake()
+        if not self._session.is_open or self._download is None:
+            return
+        now = self._context.clock.now()
+        wait_s = self._download.take(0, now)
+        if wait_s > 0:  # more came meanwhile, on this session or another
+            self._renew = self._context.loop.call_later(wait_s, self._renew_credit)
+            return
+        packets.renew_credit(self._mux, now, self._session.round_trip.growth_s)
+        self._carrier.wake()
 
     def refit(self, payload: Buffer, max_bytes: int) -> list[bytes]:
         return packets.refit(payload, max_bytes)
@@ -73,9 +79,9 @@ class PayloadSource:
     def receive_payloads(self, payloads: Sequence[Buffer], now: float) -> None:
         nbytes = sum(map(len, payloads))
         self._session.take_events(packets.receive_payloads(self._mux, payloads), nbytes, now)
-        if self._download is not None and self._renew is None:
+        if self._download is not None:
             wait_s = self._download.take(nbytes, now)
-            if wait_s > 0:
+            if wait_s > 0 and self._renew is None:
                 self._mux.holds_credit = True
                 self._renew = self._context.loop.call_later(wait_s, self._renew_credit)
         if self._mux.wants_to_send:

@@ -7,6 +7,7 @@ outbound slots are free ask the discoveries; when alone, dial the bootstrap addr
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -93,7 +94,7 @@ class Upkeep:
                     await session.close(Code.TIMEOUT, f"silent for {silent_s:.0f} s")
             elif silent_s > 3 * settings.ping_after_s:
                 await session.close(Code.TIMEOUT, f"silent for {silent_s:.0f} s")
-            elif silent_s > settings.ping_after_s:
+            elif silent_s > settings.ping_after_s or math.isnan(session.rtt_s):  # the first ping may have been lost
                 session.ping()
 
     def _lacks_peers(self, now: float) -> bool:
