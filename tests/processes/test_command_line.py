@@ -127,7 +127,7 @@ def test_a_file_goes_from_one_process_to_another(tmp_path: Path, loop: str) -> N
         assert (tmp_path / "out.bin").read_bytes() == content
         b.ask("connect", a.address)
         (peer,) = b.ask("peers")
-        assert set(peer) == {"peer_id", "addresses", "direction", "transport", "rtt_s", "protocols"}
+        assert set(peer) >= {"peer_id", "addresses", "direction", "transport", "rtt_s", "protocols", "path", "loss"}
         assert peer["peer_id"] == a.peer_id
         (event, *_) = [
             json.loads(line) for line in b.run("--json", "events", "--type", "PeerConnected").stdout.splitlines()

@@ -11,6 +11,7 @@ import pytest
 import structlog
 from pydantic import BaseModel
 
+from peerkit import transport
 from peerkit._config.profile import Explanation
 from peerkit._control.kernel_operations import KernelOperations
 from peerkit._control.node_view import NodeView
@@ -128,6 +129,7 @@ def peer(rtt_s: float, is_dialer: bool) -> Peer:
         record=None,
         transport="tcp",
         stats=SimpleNamespace(rtt_s=rtt_s),
+        paths=(transport.Path(THERE, THERE, window_bytes=12_000, loss=0.5),),
     )
     return cast(Peer, SimpleNamespace(id=OTHER, session=session, protocols={"b/x": "1.0", "a/x": "2.0"}))
 
@@ -159,6 +161,10 @@ def test_peers_have_the_promised_keys(rtt_s: float, shown: float | None) -> None
                 "transport": "tcp",
                 "rtt_s": shown,
                 "protocols": ("a/x", "b/x"),
+                "path": "lan",
+                "loss": 0.5,
+                "window_bytes": 12_000,
+                "max_datagram_bytes": None,
             }
         ]
 

@@ -31,7 +31,8 @@ class StatusAnswer(Model):
 
 
 class PeerAnswer(Model):
-    """`rtt_s` is null before the first measurement."""
+    """`path` is the active one's kind, the figures are its own; null where the transport cannot tell, and `rtt_s`
+    before the first measurement."""
 
     peer_id: str
     addresses: tuple[str, ...]
@@ -39,6 +40,10 @@ class PeerAnswer(Model):
     transport: str
     rtt_s: float | None
     protocols: tuple[str, ...]
+    path: str
+    loss: float | None
+    window_bytes: int | None
+    max_datagram_bytes: int | None
 
 
 class PluginAnswer(Model):
@@ -144,7 +149,7 @@ def describe_peer(peer: Peer) -> PeerAnswer:
     addresses = [session.remote.without_peer()] if session.is_dialer else []
     if session.record is not None:
         addresses += [address for address in session.record.addresses if address not in addresses]
-    rtt_s = session.stats.rtt_s
+    rtt_s, path = session.stats.rtt_s, session.paths[0]
     return PeerAnswer(
         peer_id=str(peer.id),
         addresses=tuple(map(str, addresses or [session.remote.without_peer()])),
@@ -152,6 +157,10 @@ def describe_peer(peer: Peer) -> PeerAnswer:
         transport=session.transport,
         rtt_s=None if math.isnan(rtt_s) else rtt_s,
         protocols=tuple(sorted(peer.protocols)),
+        path=path.kind.value,
+        loss=None if math.isnan(path.loss) else path.loss,
+        window_bytes=path.window_bytes or None,
+        max_datagram_bytes=path.max_datagram_bytes or None,
     )
 
 
