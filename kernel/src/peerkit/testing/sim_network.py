@@ -77,6 +77,7 @@ class SimNetwork:
         self.names: dict[str, Sequence[str]] = {}  # what `resolve` answers
         self.packets = 0  # batches of one moment sent, streams and datagrams
         self.bytes = 0
+        self.streams = 0  # opened
         self._hosts: dict[str, SimHost] = {}
         self._partitions: list[_Partition] = []
         self._waiting: dict[Callable[[], None], tuple[str, str]] = {}  # streams that a partition holds up

@@ -276,6 +276,7 @@ async def connect(
         target, Address(far_scheme, address.host, address.port), Address(far_scheme, here.host, here.port), binding
     )
     near.peer, far.peer = far, near
+    net.streams += 1
     handler = listener.accept(far)
     if handler is None:
         far.abort()
