@@ -7,7 +7,7 @@ import pytest
 
 from peerkit import Node, Peer, ProtocolSpec
 from peerkit.address import Address
-from peerkit.errors import ConnectFailed, PeerkitError, PeerUnreachable, TrustDenied
+from peerkit.errors import ConnectFailed, LimitExceeded, PeerkitError, PeerUnreachable, TrustDenied
 from peerkit.event import PeerConnected, PeerDisconnected
 from peerkit.session import Code
 from peerkit.testing import SimNetwork, run
@@ -107,7 +107,7 @@ def test_a_full_node_says_so() -> None:
             (hub,) = await some_nodes(stack, net, 1, slots={"member_in": 1})
             first, second = await some_nodes(stack, net, 2)
             await first.connect(hub.addresses[0])
-            with pytest.raises(PeerUnreachable, match="all member_in slots are in use"):
+            with pytest.raises(LimitExceeded, match="all member_in slots are in use"):
                 await second.connect(hub.addresses[0])
             assert len(hub.peers()) == 1 and not second.peers()
 

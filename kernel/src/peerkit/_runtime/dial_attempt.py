@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ..address import Address
 from ..datagram import DialAttempt
-from ..errors import ConnectFailed, PeerkitError, TrustDenied
+from ..errors import ConnectFailed, LimitExceeded, PeerkitError, TrustDenied
 from ..identity import PeerId
 from ..session import Code, Purpose
 from .session import RuntimeSession
@@ -117,7 +117,7 @@ class RuntimeAttempt:
         else:
             self._ready.set_result(session)
 
-    def lost(self, error: ConnectFailed) -> None:
+    def lost(self, error: ConnectFailed | LimitExceeded) -> None:
         """The session ended before the peer said a word: another attempt may do better."""
         if self._dial.taken_by is self:
             self._dial.taken_by = None

@@ -77,6 +77,7 @@ class DialPlan:
 
         Raises:
             PeerUnreachable: no address led to a session; the reasons name each.
+            LimitExceeded: the peer answered that it has no place for a session of this purpose.
             TrustDenied: the gate refused the peer.
         """
         waiting = self._rounds(await self._resolve(target.addresses))

@@ -20,7 +20,7 @@ from .._session.hello import Agreed
 from .._session.mux import Mux
 from ..address import Address
 from ..datagram import SessionKeys, SessionOpening
-from ..errors import ConnectFailed, PeerkitError, RemoteProtocolError, TrustDenied
+from ..errors import ConnectFailed, LimitExceeded, PeerkitError, RemoteProtocolError, TrustDenied
 from ..identity import PeerId, hkdf
 from ..protection import AeadProtection
 from ..security import HandshakeParameters, HandshakeResult, PacketProtection, PlaintextWrapper
@@ -241,6 +241,8 @@ class RuntimeOpening:
         session = self.session
         if session.is_open or session.close_code == Code.DUPLICATE:
             self._attempt.won(session)
+        elif session.close_code == Code.LIMIT:  # a considered answer: it lives, and its address works
+            self._attempt.lost(LimitExceeded(f"{session.peer_id.short} has no place: {session.close_reason}"))
         else:
             self._attempt.lost(ConnectFailed(str(self._remote), session.close_reason))
 

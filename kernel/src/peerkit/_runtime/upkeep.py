@@ -123,12 +123,23 @@ class Upkeep:
         candidates: list[Address | PeerRecord] = [*self._bootstrap, *pool.book.recent(8)]
         candidates = [c for c in candidates if not pool.is_parted(c.peer_id)]
         reached = await self._connect_all(candidates)
-        if not reached:
+        if not reached and self._settings.member_out:
+            await self._meet()
             self._alone_until = pool.context.clock.now() + self._alone_wait_s * pool.context.rng.uniform(0.7, 1.3)
             self._alone_wait_s = min(60.0, self._alone_wait_s * 2)
         if self._bootstrap and candidates:
             level = pool.context.log.info if reached else pool.context.log.warning
             level("bootstrap", answered=reached, tried=len(candidates))
+
+    async def _meet(self) -> None:
+        """Nobody took us as a member, maybe since all are full: a short session brings a record into the address book,
+        and from there the discoveries find peers that have room."""
+        for address in self._bootstrap:
+            try:
+                async with self._pool.transient(address):
+                    return
+            except PeerkitError as exc:
+                self._pool.context.log.debug("nobody met", reason=str(exc))
 
     async def _ask_discoveries(self) -> None:
         pool = self._pool

@@ -165,7 +165,9 @@ class KademliaPlugin:
     # -- again and again -----------------------------------------------------------------------------------------
 
     async def _check_liveness(self) -> None:
-        """Ping who was silent for long; then probe strangers for buckets that have room."""
+        """Ping who was silent for long; then probe strangers for buckets that have room.  Try again to join."""
+        if not self._joining.is_joined and self._book.records():
+            self._newcomer.set()
         due = self._liveness.due(self._ctx.clock.now(), PINGS)
         strangers = [
             r for index, _, waiting in self.table.sizes() if waiting and (r := self.table.replacement_for(index))
@@ -182,8 +184,6 @@ class KademliaPlugin:
 
     async def _refresh(self) -> None:
         if not self._joining.is_joined:
-            if self._book.records():
-                self._newcomer.set()
             return
         keys = self._joining.stale_keys(self._ctx.clock.now())
         if self.table.own_key in keys:

@@ -11,7 +11,7 @@ from peerkit.capabilities import ADDRESS_BOOK, DIALER
 from peerkit.errors import EndpointClosed, LimitExceeded, PeerkitError, TrustDenied
 from peerkit.plugin import PluginContext
 from peerkit.record import PeerRecord
-from peerkit.session import RemoteFailure, Session
+from peerkit.session import Code, RemoteFailure, Session
 
 from .. import codec
 from ..codec import Answer, Request
@@ -76,7 +76,10 @@ class Asking:
         try:
             try:
                 return await self._request(record, payload, timeout_s)
-            except EndpointClosed:  # a session that others used before us may end under our feet; a new one tells
+            except EndpointClosed as exc:
+                if exc.reason_code == Code.LIMIT:
+                    raise LimitExceeded(f"{record.peer_id.short} has no place for us: {exc.reason}") from exc
+                # A session that others used before us may end under our feet; a new one tells.
                 return await self._request(record, payload, timeout_s)
         except (TrustDenied, LimitExceeded, RemoteFailure):
             raise  # a gate or slots, or its considered answer: says nothing about its life
