@@ -11,13 +11,14 @@ from peerkit.operation import Nothing
 from peerkit.plugin import PluginContext, PluginSpec, Settings
 from peerkit.record import PeerRecord
 
+NODE: Mapping[str, object] = {
+    "network": "test",
+    "enable": ["discovery_kademlia", "secure_noise", "transport_tcp"],
+    "log_level": "warning",
+    "slots": {"member_out": 4},
+}
 PROFILE: Mapping[str, object] = {
-    "node": {
-        "network": "test",
-        "enable": ["discovery_kademlia", "secure_noise", "transport_tcp"],
-        "log_level": "warning",
-        "slots": {"member_out": 4},
-    },
+    "node": NODE,
     "plugins": {"discovery_kademlia": {"liveness_interval_s": 20.0, "request_timeout_s": 2.0}},
 }
 

@@ -1,6 +1,7 @@
 """The plugin on whole nodes: real handshakes and records, simulated wire, clock and disk."""
 
 import asyncio
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from peerkit.capabilities import Lookup
 from peerkit.errors import LimitExceeded, NotFound
 from peerkit.testing import SimNetwork, run
 from peerkit.testing.swarm import Swarm
-from plugins.discovery_kademlia.tests.nodes import PROFILE, Probes, SilentCall, table_of
+from plugins.discovery_kademlia.tests.nodes import NODE, PROFILE, Probes, SilentCall, table_of
 
 KEY = bytes(range(32))
 
@@ -79,6 +80,39 @@ def test_content_and_values_are_found_by_nodes_that_never_met() -> None:
             assert (await probes.of(two).store.get_mutable(one.peer_id, b"news")).value == b"new"
 
     run(main(), seed=2)
+
+
+def test_a_full_bootstrap_peer_still_leads_into_the_network() -> None:
+    async def main() -> None:
+        probes = Probes()
+        profile = {**PROFILE, "node": {**NODE, "slots": {"member_in": 2, "member_out": 1}}}
+        async with Swarm(SimNetwork(), profile, plugins=probes.plugins) as swarm:
+            nodes = await swarm.start(8)
+            await asyncio.sleep(60)
+            for node in nodes:
+                assert len(await table_of(node)) == 7
+                assert node.peers(), "one of those that it found has room"
+
+    run(main(), seed=6)
+
+
+def test_many_keys_are_announced_with_few_lookups_and_messages() -> None:
+    keys = [hashlib.sha256(bytes((i,))).digest() for i in range(100)]
+
+    async def main() -> None:
+        probes = Probes()
+        net = SimNetwork()
+        async with Swarm(net, PROFILE, plugins=probes.plugins) as swarm:
+            nodes = await swarm.start(25)
+            await asyncio.sleep(20)
+            packets = net.packets
+            kept = await asyncio.gather(*(probes.of(nodes[3]).content.provide(key) for key in keys))
+            assert min(kept) >= 18, "k, but for a peer that was slow"
+            assert net.packets - packets < 20 * len(keys), "one message for each key and peer would be more"
+            for key in keys[:5]:
+                assert [r.peer_id for r in await probes.providers(nodes[20], key)] == [nodes[3].peer_id]
+
+    run(main(), seed=7)
 
 
 def test_silent_peers_leave_the_table() -> None:

@@ -32,7 +32,7 @@ from .partial_file import PartialFile
 from .scheduler import GROUP_LEAVES
 from .settings import WarehouseSettings
 
-MAX_ANNOUNCING = 4  # provider records being stored at once: a share of 10,000 files must not flood the network
+MAX_ANNOUNCING = 1024  # keys under way; the routing tells keys that come together in few messages
 FOLDER_TYPE = "folder"
 
 

@@ -9,15 +9,16 @@ from peerkit.plugin import PluginContext
 from peerkit.record import PeerRecord
 
 from ..announcement import PURPOSE, announcement_body
-from ..codec import AddProvider, FindNode, Provider, PutValue, Request
+from ..codec import FindNode, Provider, PutValue, Request
 from ..keys import key_of_peer, to_bytes, to_int
 from ..namespaces import MUTABLE_PURPOSE, Namespace, immutable_key, mutable_body, mutable_key, read_mutable
 from ..settings import KademliaSettings
+from .announcing import MAX_ROUND, Announcing
 from .asking import Asking
 from .keeper import Keeper, Published, Saved
 
 RETRY_S = 30.0  # for what reached nobody
-TURN_KEYS = 64  # of one turn of the republish routine: a library of files spreads over many turns
+TURN_VALUES = 64  # of one turn of the republish routine
 
 
 class Publishing:
@@ -28,6 +29,7 @@ class Publishing:
     def __init__(self, ctx: PluginContext[KademliaSettings], asking: Asking) -> None:
         self._ctx = ctx
         self._asking = asking
+        self._announcing = Announcing(ctx, asking, self._announcement)
         self._book = ctx.require(ADDRESS_BOOK)
         self._keeper: Keeper | None = None
         self._provided: dict[bytes, float] = {}  # key → due, Clock.now
@@ -62,7 +64,9 @@ class Publishing:
         keeper = self._open()
         self._provided.setdefault(key, self._ctx.clock.now() + RETRY_S)
         await keeper.save_provided([key], 0.0)
-        return await self._announce(key)
+        kept = await self._announcing.announce(key)
+        await self._announced([(key, kept)])
+        return kept
 
     async def unprovide(self, key: bytes) -> None:
         """What others keep runs out within 24 h; until then askers find us and are told that we no longer have it."""
@@ -70,14 +74,16 @@ class Publishing:
         self._signed.pop(key, None)
         await self._open().forget_provided(key)
 
-    async def _announce(self, key: bytes) -> int:
-        wire = self._announcement(key)
-        kept = await self._store(key, AddProvider((wire,)))
-        if key in self._provided:  # else it was withdrawn meanwhile
-            self._provided[key] = self._due(kept)
-            if kept:
-                await self._open().save_provided([key], self._ctx.clock.wall())
-        return kept
+    async def _announced(self, results: Sequence[tuple[bytes, int]]) -> None:
+        """Note when to tell again."""
+        told = []
+        for key, kept in results:
+            if key in self._provided:  # else it was withdrawn meanwhile
+                self._provided[key] = self._due(kept)
+                if kept:
+                    told.append(key)
+        if told:
+            await self._open().save_provided(told, self._ctx.clock.wall())
 
     def _announcement(self, key: bytes) -> bytes:
         now = self._ctx.clock.now()
@@ -129,13 +135,14 @@ class Publishing:
     async def republish(self) -> None:
         """Tell again what is due."""
         now = self._ctx.clock.now()
-        keys = [key for key, due in self._provided.items() if due <= now][:TURN_KEYS]
-        items = [item for item, due in self._published.values() if due <= now][:TURN_KEYS]
+        keys = [key for key, due in self._provided.items() if due <= now][:MAX_ROUND]
+        items = [item for item, due in self._published.values() if due <= now][:TURN_VALUES]
         async with asyncio.TaskGroup() as group:
-            for key in keys:
-                group.create_task(self._announce(key))
             for item in items:
                 group.create_task(self._publish(item))
+            if keys:
+                kept = await self._announcing.round(keys)
+                await self._announced([(key, kept[key]) for key in keys])
         await self._tell_own_record(now)
 
     async def _tell_own_record(self, now: float) -> None:
