@@ -10,7 +10,7 @@ LOOKUPS = 100  # one that misses a peer is 1 %
 
 
 @pytest.mark.simulation
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 def test_lookups_among_whole_nodes_are_exact_and_short() -> None:
     report = run(measure(NODES, LOOKUPS), seed=1)
     assert report.exact >= 0.99, report
