@@ -302,7 +302,7 @@ class Connection:
             self.paths.give_up_active(now)
         self.paths.on_timer(now)
         if now >= self._kept_alive_at + self._settings.keep_alive_s:
-            self._kept_alive_at = max(self._received_at, self.packing.sent_at)
+            self._kept_alive_at = max(self._received_at, self._kept_alive_at)
             if now >= self._kept_alive_at + self._settings.keep_alive_s:
                 self._kept_alive_at = now
                 self.packing.control.append(frames.PING_FRAME)

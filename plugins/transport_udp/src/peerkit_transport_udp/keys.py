@@ -16,6 +16,7 @@ from peerkit.security import PacketProtection
 from peerkit.transport import Buffer
 
 PHASE = 0x20  # bit of the first byte
+_RESERVE = 1_024  # packets of a key; far more than are sent without one of them being acknowledged
 
 
 class SendKeys:
@@ -56,6 +57,17 @@ class SendKeys:
     def left(self) -> int:
         """Packets that may still be sealed before the key is spent and no next one may be taken."""
         return self._began_counter + self._max - self.counter
+
+    @property
+    def left_for_data(self) -> int:
+        """The same for packets that need not leave now: some are kept for acknowledgements and probes, without which
+        the peer could not acknowledge the key."""
+        return self.left - min(self._max // 4, _RESERVE)
+
+    @property
+    def wants_acknowledgement(self) -> bool:
+        """Whether half of the key is spent on packets that the peer need not acknowledge, so that none tells us."""
+        return not self._confirmed and 2 * (self.counter - self._began_counter) >= self._max
 
     def acked(self, largest: int) -> None:
         """The other side has opened this counter."""

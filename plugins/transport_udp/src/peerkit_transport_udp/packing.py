@@ -74,6 +74,8 @@ class Packing:
         self._sender.keys.prepare(now)
         if not self._sender.room:
             raise LocalProtocolError("the key is spent, and the peer has acknowledged none of its packets")
+        if self._sender.keys.wants_acknowledgement and not len(self._recovery.log) and not self.control:
+            self.control.append(frames.PING_FRAME)
         self._send_on_paths(out, now)
         self._send_control(out, now)
         self._send_payloads(out, source, is_open, now)
@@ -129,9 +131,9 @@ class Packing:
                     return
                 if segments < count:
                     count = segments
-            room = self._sender.room
+            room = self._sender.room if probes else min(self._sender.room, self._sender.keys.left_for_data)
             if room < count:
-                count = room
+                count = max(room, 0)
             payloads, content = self._next_payloads(source, is_open, max_bytes, count) if count else ([], None)
             if payloads:
                 self._send_runs(path, payloads, content, max_bytes, out, now)

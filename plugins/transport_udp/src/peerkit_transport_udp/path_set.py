@@ -25,6 +25,7 @@ from .paths import PathState, Route
 MAX_PATHS = 4
 MAX_CHALLENGES = 3
 CHALLENGE_BYTES = 8
+OFFERED_BYTES = 256  # that may be sent to an address from which nothing came: less than any first packet
 _BETTER = 0.8  # guess: a path of the same kind must be so much quicker to be worth the move
 _RANKS = {PathKind.LAN: 0, PathKind.DIRECT: 1, PathKind.RELAYED: 2}
 
@@ -39,13 +40,14 @@ class PathSet:
         is_changed: set when something changed that the session shows; whoever tells it clears it.
     """
 
-    __slots__ = ("_make", "_rng", "active", "due", "is_changed", "paths", "wanted")
+    __slots__ = ("_make", "_rng", "_stay_until", "active", "due", "is_changed", "paths", "wanted")
 
     def __init__(self, active: PathState, make: Callable[[Route], PathState], rng: Rng) -> None:
         self.active = active
         self.paths = [active]
         self.due: list[tuple[PathState, bytes]] = []
         self.is_changed = False
+        self._stay_until = -math.inf  # we have moved by ourselves: the peer needs a round trip to follow
         self.wanted: PathState | None = None  # where the peer has moved to; active once it is proven
         self._make = make
         self._rng = rng
@@ -64,7 +66,7 @@ class PathSet:
             if path is None:
                 return
         path.received_bytes += nbytes
-        if not is_newest:
+        if not is_newest or now < self._stay_until:
             return
         if path.is_proven:
             self._move(path, now)
@@ -79,7 +81,8 @@ class PathSet:
         if path is None:
             return False
         if not path.is_proven and not path.challenge:
-            # Whoever offers vouches that the peer is there; a challenge is smaller than any first packet.
+            # Whoever offers it has heard from the peer there, or somebody we trust has: a few challenges may go first.
+            path.received_bytes += OFFERED_BYTES
             self._challenge(path, now)
         return True
 
@@ -92,8 +95,11 @@ class PathSet:
                 path.rtt.update(now - path.challenged_at)
                 path.challenges = 0
                 self.is_changed = True
-                if path is self.wanted or self._is_better(path):
+                if path is self.wanted:
                     self._move(path, now)
+                elif self._is_better(path):
+                    self._move(path, now)
+                    self._stay_until = now + self._patience_s(path)
                 return
 
     def give_up_active(self, now: float) -> bool:

@@ -171,6 +171,11 @@ class Recovery:
         if self.log.loss_at <= now:
             self.detect_losses(active, now)
             return
+        for probe in self.log.take_mtu_probes():
+            probe.path.in_flight -= probe.nbytes
+            probe.path.mtu.on_probe_lost(now)
+        if not len(self.log):
+            return  # it was the only one under way: the path is as good as it was
         self.timeouts += 1
         self.backoff += 1
         self.probes = _PROBES

@@ -145,6 +145,13 @@ class SentLog:
         batches.extendleft(reversed(kept))
         return lost
 
+    def take_mtu_probes(self) -> list[SentBatch]:
+        """Take out the probes for larger datagrams: nothing was heard for so long that they count as lost."""
+        probes = [batch for batch in self._batches if batch.content is Content.MTU_PROBE]
+        for probe in probes:
+            self._batches.remove(probe)
+        return probes
+
     def take_probes(self, count: int) -> tuple[Content, Sequence[bytes]]:
         """The oldest `count` payloads that would be sent again, to be sent again now, though their packets are not
         lost: those stay in the log without content."""

@@ -1,0 +1,125 @@
+"""The path changes under a connection: its largest datagram, its address, its socket."""
+
+import pytest
+from peerkit_transport_udp.paths import Route
+
+from peerkit.address import Address
+from peerkit.transport import Path
+from plugins.transport_udp.tests.wire import Socket, Wire, random_faults
+
+
+def active(wire: Wire, side: int = 0) -> Path:
+    (path, *_) = wire.ends[side].connection.views
+    assert path.is_active
+    return path
+
+
+@pytest.mark.parametrize(
+    ("mtu", "expected"), [(1_200, 1_200), (1_300, 1_280), (1_472, 1_472), (8_972, 8_972), (65_507, 65_507)]
+)
+def test_datagrams_grow_to_what_the_path_takes(mtu: int, expected: int) -> None:
+    wire = Wire(0.01, max_datagram_bytes=65_507, mtu=mtu)
+    wire.transfer(50_000)
+    wire.run_for(60)
+    assert expected * 0.97 <= active(wire).max_datagram_bytes <= mtu
+    assert wire.a.connection.recovery.packets_lost == 0, "a lost probe is no lost packet"
+    assert wire.a.source.changes > 0
+
+
+def test_a_path_that_takes_less_than_before_is_noticed() -> None:
+    wire = Wire(0.01, max_datagram_bytes=9_000, mtu=9_000)
+    wire.transfer(50_000)
+    wire.run_for(10)
+    assert active(wire).max_datagram_bytes > 8_000
+    wire.mtu = 1_300
+    wire.transfer(200_000, within_s=30)
+    assert active(wire).max_datagram_bytes <= 1_300
+
+
+@pytest.mark.parametrize("side", [0, 1])
+@pytest.mark.parametrize(("host", "port"), [(None, 5_555), ("40.0.0.9", 5_555)], ids=["port", "host"])
+def test_a_new_address_of_the_peer_is_proven_and_followed(side: int, host: str | None, port: int) -> None:
+    wire = Wire(0.01, random_faults(0.05, 2))
+    wire.transfer(100_000)
+    mover, other = wire.ends[side], wire.ends[1 - side]
+    window = other.connection.paths.active.controller.window
+    mover.host, mover.port = host or mover.host, port
+    wire.transfer(100_000)
+    wire.run_for(25)  # the mover speaks at the latest when it keeps alive
+    remote = active(wire, 1 - side).remote
+    assert (remote.host, remote.port) == (mover.host, port)
+    if host is None and side == 1:
+        assert other.connection.paths.active.controller.window > window / 2, "the way is the same, only a NAT forgot us"
+    assert mover.source.lost is None and other.source.lost is None
+
+
+def test_nobody_is_followed_who_does_not_answer_the_challenge() -> None:
+    """Somebody passes our packets on from a false address, and never sees what is sent there."""
+    wire = Wire(0.01)
+    wire.transfer(20_000)
+    wire.is_recording = True
+    wire.a.source.total += 20_000
+    wire.send()
+    stolen = [datagram for side, datagram in wire.sent if side == 0]
+    wire.is_recording = False
+    for datagram in stolen:
+        wire.deliver(1, datagram, "40.0.0.66", 666)
+    to_false = 0
+    for _ in range(200):
+        for batch in wire.b.connection.batches_to_send(wire.now):
+            if batch.route.remote.host == "40.0.0.66":
+                to_false += batch.nbytes
+        wire.now += 0.05
+        wire.b.connection.on_timer(wire.now)
+    assert 0 < to_false <= sum(map(len, stolen))
+    assert wire.b.connection.route.remote.host == wire.a.host
+    assert [path.remote.host for path in wire.b.connection.views] == [wire.a.host], "the false path is forgotten"
+
+
+def test_an_old_packet_from_elsewhere_moves_nothing() -> None:
+    wire = Wire(0.01)
+    wire.is_recording = True
+    wire.a.source.total = 5_000
+    wire.fault = lambda datagram: ()
+    wire.send()
+    old = [datagram for side, datagram in wire.sent if side == 0][-1]
+    wire.fault = None
+    wire.transfer(20_000)
+    before = wire.b.connection.receiver.packets
+    wire.deliver(1, old, "40.0.0.66", 666)
+    wire.run_for(1)
+    assert wire.b.connection.receiver.packets >= before
+    assert wire.b.connection.route.remote.host == wire.a.host
+
+
+def test_an_offered_path_of_a_nearer_kind_is_taken() -> None:
+    wire = Wire(0.02)
+    wire.transfer(20_000)
+    lan = Address("udp", "10.0.0.7", 2_000)
+    a, b = wire.a, wire.b
+    assert a.connection.offer_path(Route(a.socket, None, lan), wire.now)
+    wire.run_until(lambda: a.connection.route.remote == lan, 1)
+    b.host = lan.host  # it answers from where it is asked
+    wire.run_for(1)
+    assert a.connection.route.remote == lan
+    assert wire.transfer(50_000) < 10
+    assert b.source.lost is None
+
+
+def test_more_paths_than_allowed_replace_unproven_ones() -> None:
+    wire = Wire(0.02)
+    wire.transfer(20_000)
+    wire.fault = lambda datagram: ()
+    for port in range(3_000, 3_050):
+        wire.a.connection.offer_path(Route(wire.a.socket, None, Address("udp", "40.0.0.1", port)), wire.now)
+    assert len(wire.a.connection.views) <= 4
+    assert active(wire).remote.host == wire.b.host
+
+
+def test_the_end_of_the_only_socket_ends_the_connection() -> None:
+    wire = Wire(0.02)
+    wire.transfer(1_000)
+    wire.a.connection.drop_endpoint(Socket("20.0.0.9", 1), wire.now)
+    assert not wire.a.connection.is_over
+    wire.a.connection.drop_endpoint(wire.a.socket, wire.now)
+    assert wire.a.source.lost == ("the socket was closed", False)
