@@ -17,9 +17,8 @@ from .header_protection import HEADER_BYTES, HeaderCipher, flow_fields
 from .keys import PHASE, ReceiveKeys
 from .received_ranges import ReceivedRanges
 
-SEALED = 0x40  # the fixed part of the first byte
+SEALED = 0x40  # the first byte but for the phase
 MAX_ACK_DELAY_S = 0.025  # RFC 9000 §18.2
-_RESERVED = 0x1F
 _ACK_EVERY = 2  # RFC 9000 §13.2.2
 
 
@@ -101,7 +100,10 @@ class PacketReceiver:
         ranges = self.ranges
         for at in range(len(fields) // 2):
             first_byte, counter = fields[2 * at], ranges.expand(fields[2 * at + 1])
-            if first_byte & _RESERVED or ranges.contains(counter):
+            if first_byte & ~PHASE != SEALED:
+                self.failures += 1
+                continue
+            if ranges.contains(counter):
                 self.duplicates += 1
                 continue
             start = at * segment_bytes
