@@ -11,7 +11,7 @@ from pathlib import Path
 
 from .row import Row, table
 
-NAMES = ("requests", "transfer", "share", "footprint", "simulation")
+NAMES = ("requests", "transfer", "share", "footprint", "simulation", "congestion")
 RESULTS = Path(__file__).parent / "results" / "latest.json"
 
 
