@@ -95,6 +95,8 @@ class Source:
                 if payload[at] == 0x17:
                     self.received_once.append(bytes(payload[at:]))
                     break
+                if len(payload) - at < HEAD.size:
+                    raise RemoteProtocolError("a frame is cut short")
                 _, _, offset, size = HEAD.unpack_from(payload, at)
                 at += HEAD.size
                 self.received[offset] = bytes(payload[at : at + size])
