@@ -62,8 +62,12 @@ class SystemPipe:
     def close(self) -> None:
         if not self._is_closing:
             self._is_closing = True
-            self._abort_timer = asyncio.get_running_loop().call_later(CLOSE_TIMEOUT_S, self._transport.abort)
-            self._transport.close()
+            loop = asyncio.get_running_loop()
+            self._abort_timer = loop.call_later(CLOSE_TIMEOUT_S, self._transport.abort)
+            if self._transport.get_extra_info("ssl_object") is None:
+                self._transport.close()
+            else:  # inside `buffer_updated`, with the peer's own end behind it, asyncio's TLS would fail on a close
+                loop.call_soon(self._transport.close)
 
     def abort(self) -> None:
         self._is_closing = True

@@ -160,7 +160,7 @@ class RuntimeSession:
             return await waiting.future
         finally:
             self._requests.discard(waiting)
-            if not state.receive_done:
+            if not state.at_end:  # also an answer that came whole as we were cancelled: nobody reads it any more
                 self.reset_stream(state, Code.CANCELLED)
 
     async def send(self, protocol: str, payload: Buffer) -> None:
