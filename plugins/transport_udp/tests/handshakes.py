@@ -86,6 +86,7 @@ class Attempt:
     """See `peerkit.datagram.DialAttempt`."""
 
     expected_peer: PeerId | None = None
+    address = Address("udp", "30.0.0.2", 4_000)
 
     def __init__(self, knows_key: bool = True, extra: bytes = b"") -> None:
         self.knows_key = knows_key
