@@ -80,7 +80,7 @@ async def measure(node_count: int, lookup_count: int, *, apart_s: float = 0.1) -
     net, probe = SimNetwork(latency_s=(0.025, 0.075)), _Probe()
     plugins = {"probe": PluginSpec(Settings, probe, requires=(PEER_ROUTING,))}
     before = gc.get_threshold()
-    gc.set_threshold(100_000, 10, 10)  # some million objects live to the end: by default they are walked all the time
+    gc.set_threshold(20_000, 10, 10)  # some million objects live to the end: by default they are walked all the time
     try:
         async with Swarm(net, PROFILE, bootstraps=max(1, node_count // 50), plugins=plugins) as swarm:
             nodes = await swarm.start(node_count, apart_s=apart_s)
