@@ -313,13 +313,18 @@ def test_a_way_that_was_not_the_fastest_sends_nothing() -> None:
 
 def test_a_handshake_that_the_kernel_gives_up_is_forgotten() -> None:
     net = Net()
-    net.dial()
+    attempt = net.dial()
     net.run_for(0.012)
     (opening,) = net.b.door.openings
     opening.ended()
-    net.b.dispatcher.wake(net.b.connections[0])
     net.send(net.b)
     assert not net.b.connections
+    attempt.openings[0].ended()
+    net.fate = lambda n, datagram: 0
+    before = len(net.log)
+    net.run_for(5)
+    assert len(net.log) == before, "a dial that was cancelled sends nothing more"
+    assert not net.a.dispatcher._dialers
 
 
 def test_a_restarted_node_tells_its_peers() -> None:

@@ -53,6 +53,20 @@ def test_a_new_address_of_the_peer_is_proven_and_followed(side: int, host: str |
     assert mover.source.lost is None and other.source.lost is None
 
 
+def test_every_path_has_an_id_of_its_own_and_ids_do_not_run_out() -> None:
+    wire = Wire(0.01)
+    wire.transfer(20_000)
+    seen = [wire.b.connection.paths.active.peer_id]
+    for port in range(5_000, 5_012):
+        wire.a.port = port
+        wire.transfer(20_000)
+        wire.run_for(1)
+        assert active(wire, 1).remote.port == port
+        seen.append(wire.b.connection.paths.active.peer_id)
+    assert len(set(seen)) == len(seen)
+    assert len(wire.a.connection.ids.own) <= 6
+
+
 def test_nobody_is_followed_who_does_not_answer_the_challenge() -> None:
     """Somebody passes our packets on from a false address, and never sees what is sent there."""
     wire = Wire(0.01)

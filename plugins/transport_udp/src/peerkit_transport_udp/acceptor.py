@@ -44,14 +44,24 @@ class Handshake:
     Args:
         own_id, peer_id: the connection ids that we and they chose.
         first: the first message, whole.
+        wake: called for a connection that ends with the handshake.
     """
 
-    def __init__(self, route: Route, own_id: int, peer_id: int, first: bytes, is_proven: bool) -> None:
+    def __init__(
+        self,
+        route: Route,
+        own_id: int,
+        peer_id: int,
+        first: bytes,
+        is_proven: bool,
+        wake: Callable[[Connection], None],
+    ) -> None:
         self.route = route
         self.own_id = own_id
         self.peer_id = peer_id
         self.first = first
         self.is_proven = is_proven
+        self._wake = wake
         self.opening: SessionOpening | None = None
         self.connection: Connection | None = None
         self.answer: list[bytes] = []
@@ -64,6 +74,7 @@ class Handshake:
         self.is_over = True
         if self.connection is not None:
             self.connection.abandon()
+            self._wake(self.connection)
 
 
 class Acceptor:
@@ -72,12 +83,20 @@ class Acceptor:
     Args:
         new_id: a connection id that is free.
         make_connection: called as soon as there are keys.
+        wake: called for a connection whose handshake came to nothing.
     """
 
-    def __init__(self, admission: Admission, new_id: Callable[[], int], make_connection: MakeConnection) -> None:
+    def __init__(
+        self,
+        admission: Admission,
+        new_id: Callable[[], int],
+        make_connection: MakeConnection,
+        wake: Callable[[Connection], None],
+    ) -> None:
         self._admission = admission
         self._new_id = new_id
         self._make_connection = make_connection
+        self._wake = wake
         self._by_sender: OrderedDict[tuple[str, int, int], Handshake] = OrderedDict()
         self._by_own_id: dict[int, Handshake] = {}
         self._partial: OrderedDict[tuple[str, int, int], MessageParts] = OrderedDict()
@@ -143,7 +162,7 @@ class Acceptor:
                 return []
             del self._partial[key]
         assert whole is not None
-        handshake = Handshake(route, self._new_id(), sender, whole, is_proven)
+        handshake = Handshake(route, self._new_id(), sender, whole, is_proven, self._wake)
         opening = door.accept(remote, BINDING, handshake.ended)
         if opening is None:
             self.refused += 1

@@ -240,7 +240,7 @@ class Connection:
         peer_id = ids.take()
         for path in self.paths.paths:
             path.peer_id = peer_id
-        self.packing.control.extend(ids.retire_used())
+        self.packing.control.extend(ids.retire_unused((peer_id,)))
 
     # -- sending -------------------------------------------------------------------------------------------------
 
@@ -327,6 +327,8 @@ class Connection:
         if self.paths.active is not self._told_active:
             self._told_active = self.paths.active
             self.has_moved = True
+            in_use = [path.peer_id for path in self.paths.paths]
+            self.packing.control.extend(self.ids.retire_unused(in_use))
         if self.paths.is_changed and self.source is not None and self.state is State.OPEN:
             self.paths.is_changed = False
             self.source.paths_changed()

@@ -9,7 +9,7 @@ for one.
 """
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Protocol
 
 from peerkit.errors import RemoteProtocolError
@@ -50,7 +50,7 @@ class ConnectionIds:
         self._issued = {0: own_id}
         self._next = 1  # sequence number of our next id
         self._spare: deque[tuple[int, int, bytes]] = deque()
-        self._used: list[tuple[int, bytes]] = [(0, b"")]  # sequence numbers of the peer's ids in use, with tokens
+        self._used: dict[int, tuple[int, bytes]] = {peer_id: (0, b"")}  # the peer's ids in use: sequence number, token
         self._highest = 0
 
     # -- ours ----------------------------------------------------------------------------------------------------
@@ -100,14 +100,16 @@ class ConnectionIds:
         if self._spare:
             sequence, self.peer_id, token = self._spare.popleft()
             self._highest = max(self._highest, sequence)
-            self._used.append((sequence, token))
+            self._used[self.peer_id] = sequence, token
             self.tokens.add(token)
         return self.peer_id
 
-    def retire_used(self) -> list[bytes]:
-        """Frames that give back all ids but the one taken last."""
-        *old, current = self._used
-        self._used = [current]
-        for _, token in old:
+    def retire_unused(self, in_use: Collection[int]) -> list[bytes]:
+        """Frames that give back the ids with which no path writes any more; the peer then gives others."""
+        given_back = [peer_id for peer_id in self._used if peer_id not in in_use and peer_id != self.peer_id]
+        out = []
+        for peer_id in given_back:
+            sequence, token = self._used.pop(peer_id)
             self.tokens.discard(token)
-        return [frames.retire_id(sequence) for sequence, _ in old]
+            out.append(frames.retire_id(sequence))
+        return out

@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable
 
 from peerkit.datagram import DialAttempt, SessionOpening
-from peerkit.errors import ConnectFailed, PeerkitError, RemoteProtocolError
+from peerkit.errors import ConnectFailed, RemoteProtocolError
 
 from .connection import Connection
 from .handshake_packets import (
@@ -40,6 +40,7 @@ class Dialer:
     Args:
         own_id: by which the answer finds us.
         beside: begins the second handshake; called once, with the time.
+        wake: called when the kernel has ended it.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Dialer:
         with_key: bool,
         make_connection: MakeConnection,
         beside: Callable[[float], None] | None,
+        wake: Callable[["Dialer"], None],
         now: float,
     ) -> None:
         self.own_id = own_id
@@ -58,6 +60,7 @@ class Dialer:
         self._attempt = attempt
         self._make_connection = make_connection
         self._beside = beside
+        self._wake = wake
         self._opening = attempt.open(BINDING, self._ended, with_key)
         self._index = 0
         self._to = 0
@@ -81,6 +84,7 @@ class Dialer:
     def _ended(self) -> None:
         if self.connection is None:
             self._is_over = True
+            self._wake(self)
 
     def _take_message(self) -> None:
         """Of the messages that are due the last is ours to repeat; there is never more than one."""
@@ -160,7 +164,3 @@ class Dialer:
         if self._beside is not None and self._index == 0:
             beside, self._beside = self._beside, None
             beside(now)
-
-    def give_up(self, error: PeerkitError) -> None:
-        self._is_over = True
-        self._opening.abandon(str(error))

@@ -51,7 +51,7 @@ class Dispatcher:
     ) -> None:
         self.table = ConnectionTable(secret, rng)
         self.admission = Admission(rng.randbytes(32))
-        self.acceptor = Acceptor(self.admission, self.table.new_first_id, self._make_connection)
+        self.acceptor = Acceptor(self.admission, self.table.new_first_id, self._make_connection, self.wake)
         self.dropped = 0
         self._settings = settings(self.table.node_key)
         self._rng = rng
@@ -88,7 +88,9 @@ class Dispatcher:
                 self._begin(attempt, route, False, later)
 
         own_id = self.table.new_first_id()
-        dialer = Dialer(attempt, route, own_id, with_key, self._make_connection, beside if with_key else None, now)
+        dialer = Dialer(
+            attempt, route, own_id, with_key, self._make_connection, beside if with_key else None, self.wake, now
+        )
         self._dialers[own_id] = dialer
         self.wake(dialer)
 
