@@ -5,7 +5,6 @@ In: batches from endpoints, dials, time.  Out: batches to send.  Not here: socke
 Bytes from outside never raise: what is malformed or forged is counted in `dropped`.
 """
 
-import math
 from collections.abc import Callable
 
 from peerkit.address import Address
@@ -211,10 +210,7 @@ class Dispatcher:
                         self.table.remove(machine)
                 elif isinstance(machine, Dialer) and machine.is_over:
                     self._dialers.pop(machine.own_id, None)
-                if math.isinf(machine.next_timer()):
-                    self._timers.discard(machine)
-                else:
-                    self._timers.arm(machine)
+                self._timers.arm(machine)
         return out
 
     def next_timer(self) -> float:

@@ -56,6 +56,11 @@ class PacketSender:
             return min(self.keys.left, 1)  # they may change lengths, and a batch has equal segments
         return min(self.keys.left, (1 << 32) - (self.keys.counter & 0xFFFF_FFFF))
 
+    @property
+    def room_for_data(self) -> int:
+        """The same for packets that need not leave now."""
+        return max(min(self.room, self.keys.left_for_data), 0)
+
     def seal(self, route: Route, peer_id: int, payloads: Sequence[bytes]) -> Batch:
         """One batch of payloads that are equally long, but for the last, which may be shorter; at most `room`."""
         keys = self.keys

@@ -131,9 +131,9 @@ class Packing:
                     return
                 if segments < count:
                     count = segments
-            room = self._sender.room if probes else min(self._sender.room, self._sender.keys.left_for_data)
+            room = self._sender.room if probes else self._sender.room_for_data
             if room < count:
-                count = max(room, 0)
+                count = room
             payloads, content = self._next_payloads(source, is_open, max_bytes, count) if count else ([], None)
             if payloads:
                 self._send_runs(path, payloads, content, max_bytes, out, now)

@@ -160,9 +160,10 @@ class Recovery:
         return timeout_s if timeout_s < MAX_PROBE_TIMEOUT_S else MAX_PROBE_TIMEOUT_S
 
     def next_timer(self, active: PathState) -> float:
-        if self.log.loss_at != math.inf:
-            return self.log.loss_at
-        return self._last_sent_at + self.probe_timeout_s(active) if len(self.log) else math.inf
+        log = self.log
+        if log.loss_at != math.inf:
+            return log.loss_at
+        return self._last_sent_at + self.probe_timeout_s(active) if log.oldest is not None else math.inf
 
     def on_timer(self, active: PathState, now: float) -> None:
         """Declare losses, or ask for probes when nothing was heard for a probe timeout."""

@@ -29,15 +29,14 @@ class Timers:
         return len(self._set)
 
     def arm(self, machine: Timed) -> None:
-        """Look at the machine when its `next_timer` says, or before."""
+        """Look at the machine when its `next_timer` says, or before; never when that is infinite."""
         at = machine.next_timer()
-        if at < self._set.get(machine, math.inf):
+        if at == math.inf:
+            self._set.pop(machine, None)
+        elif at < self._set.get(machine, math.inf):
             self._set[machine] = at
             self._count += 1
             heapq.heappush(self._heap, (at, self._count, machine))
-
-    def discard(self, machine: Timed) -> None:
-        self._set.pop(machine, None)
 
     def next_timer(self) -> float:
         heap = self._heap
