@@ -13,7 +13,9 @@ LOOKUPS = 300
 
 def run(quick: bool = False) -> list[Row]:
     nodes, lookups = (100, 50) if quick else (NODES, LOOKUPS)
-    exact, hops, queried, lookup_s, sessions, cpu_s, reference_s, wall_s, memory_mib = numbers_of("-m", __name__, str(nodes), str(lookups))
+    exact, hops, queried, lookup_s, sessions, cpu_s, reference_s, wall_s, memory_mib = numbers_of(
+        "-m", __name__, str(nodes), str(lookups)
+    )
     where = f"{nodes:,} simulated nodes"
     return [
         floored(Row(f"{where}: lookups that found the 20 nearest", "%", (exact * 100,)), 99),
