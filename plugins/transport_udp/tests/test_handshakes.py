@@ -113,6 +113,7 @@ def test_a_connection_is_made(knows_key: bool) -> None:
     net.run_for(1)
     net.talk()
     kinds = [(node is net.a, datagram[0]) for node, datagram in net.log if datagram[0] >= 0x80]
+    assert not net.a.dispatcher._dialers, "nothing of the dial is left"
     assert kinds == ([(True, 0x80), (False, 0x80)] if knows_key else [(True, 0x80), (False, 0x80), (True, 0x80)])
 
 
@@ -172,6 +173,21 @@ def test_forged_answers_do_not_disturb_a_dial() -> None:
         net.deliver(net.a, packet, net.b.socket.local)
     assert net.a.dispatcher.dropped == 2
     net.run_for(1)
+    net.talk()
+
+
+@pytest.mark.parametrize("knows_key", [True, False], ids=["IK", "XX"])
+def test_an_answer_with_a_false_id_is_outlived(knows_key: bool) -> None:
+    """The id of the answer's sender stands outside of what the handshake proves; somebody changes it once."""
+    net = Net()
+    net.dial(knows_key)
+    net.run_for(0.012)
+    net.fate = lambda n, datagram: 0
+    net.send(net.b)
+    (answer,) = (datagram for node, datagram in net.log if node is net.b)
+    net.fate = lambda n, datagram: 1
+    net.deliver(net.a, answer[:9] + b"FALS" + answer[13:], net.b.socket.local)
+    net.run_for(5)
     net.talk()
 
 
@@ -294,10 +310,12 @@ def test_an_unknown_version_is_answered_by_ours_and_the_dial_fails_in_words() ->
     assert packet[0] == 0x81 and len(packet) == 10
     packet[-1] = 9
     net.deliver(net.a, bytes(packet), net.b.socket.local)
+    net.fate = lambda n, datagram: 0
+    net.run_for(0.7)
     failures = [attempt.failure]
     assert failures == [""], "it may be forged: the true answer may still come"
-    net.fate = lambda n, datagram: 0
-    net.run_for(1)
+    net.deliver(net.a, bytes(packet), net.b.socket.local)
+    net.run_for(2)
     failures.append(attempt.failure)
     assert failures[1] == "the peer does not speak version 1"
 

@@ -136,6 +136,12 @@ class Connection:
         """The handshake has measured the way."""
         self.paths.active.rtt.update(round_trip_s)
 
+    def use_peer_id(self, peer_id: int) -> None:
+        """The first id that we were told was not the peer's."""
+        if not self.is_confirmed:
+            self.ids.replace_first(peer_id)
+            self.paths.active.peer_id = peer_id
+
     # -- receiving -----------------------------------------------------------------------------------------------
 
     def receive_batch(self, batch: memoryview, segment_bytes: int, heads: bytes, route: Route, now: float) -> bool:

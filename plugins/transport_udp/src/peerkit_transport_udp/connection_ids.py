@@ -83,6 +83,11 @@ class ConnectionIds:
 
     # -- the peer's ----------------------------------------------------------------------------------------------
 
+    def replace_first(self, peer_id: int) -> None:
+        """Before anything came from the peer: its first id is another than we were told."""
+        self._used = {peer_id: self._used[self.peer_id]}
+        self.peer_id = peer_id
+
     def learn(self, sequence: int, connection_id: int, token: bytes) -> None:
         """The peer gives another id.  Raises `RemoteProtocolError` when it gives too many."""
         if sequence <= self._highest or any(known == sequence for known, _, _ in self._spare):

@@ -30,6 +30,7 @@ from .paths import Route
 
 RETRY_S = 0.5  # guess: longer than nearly all round trips, so that few first messages are sent twice
 MAX_RETRY_S = 4.0
+MAX_REFUSALS = 2  # of our version, before we believe them
 MAX_COOKIES = 3  # forged cookies cannot make us send without end
 MakeConnection = Callable[[SessionOpening, int, int, Route, bool, float], Connection]
 
@@ -68,7 +69,9 @@ class Dialer:
         self._cookie = b""
         self._cookies = 0
         self._parts = MessageParts()
-        self._other_version = False
+        self._answer = b""  # the other side's message 1, once it was taken
+        self._first = b""
+        self._refusals = 0
         self._is_over = False
         self._sent_at: float | None = None  # of the message under way, unless it was sent more than once
         self._due_at = now
@@ -108,16 +111,23 @@ class Dialer:
             case Versions(_, versions):
                 if VERSION in versions:
                     raise RemoteProtocolError("a peer refuses the version that it says it speaks")
-                self._other_version = True  # it may be forged: an answer may still come until the next repetition
+                self._refusals += 1  # one may be forged: the true answer may still come
 
     def _receive_message(self, packet: Message, now: float) -> None:
-        if self.connection is not None or packet.index != self._index + 1:
-            return  # a copy of an answer that we have
+        if packet.index != 1:
+            return
         message = self._parts.add(packet)
         if message is None:
             return
+        if self.connection is not None:
+            if message == self._answer and packet.sender != self._to:
+                # The id stands outside what the message proves, and one of the two was changed on the way.
+                self._to = packet.sender
+                self.connection.use_peer_id(self._to)
+                self._due_at = now
+            return
         self._opening.receive_message(message)
-        self._message = b""
+        self._answer, self._first, self._message = message, self._message, b""
         self._to = packet.sender
         self._take_message()
         if self._opening.keys is None:
@@ -132,32 +142,37 @@ class Dialer:
         if self._sent_at is not None:
             self.connection.heard_after(now - self._sent_at)
         self._index += 2
-        self._retry_s, self._due_at = RETRY_S, now
-        if not self._message:
-            self._is_over = True  # nothing is left to say in clear
+        self._retry_s = RETRY_S
+        self._due_at = now if self._message else now + RETRY_S
 
     # -- sending -------------------------------------------------------------------------------------------------
 
     def batches_to_send(self, now: float) -> list[Batch]:
-        if self.is_over or now < self._due_at or not self._message:
+        if self.is_over or now < self._due_at:
             return []
         self._sent_at = now if self._retry_s == RETRY_S else None
         self._due_at = now + self._retry_s
         self._retry_s = min(2 * self._retry_s, MAX_RETRY_S)
         size = min(FIRST_PACKET_BYTES, self.route.endpoint.max_datagram_bytes)
-        packets = encode_message(self._to, self.own_id, self._index, self._message, self._cookie, size, True)
-        if self._index == 0 and not self._cookie:
-            del packets[1:]  # the rest of a long message follows when our address is proven
+        packets: list[bytes] = []
+        if self._index == 0 or not self._message or self._sent_at is None:
+            # Also while no packet of the connection came: the answer that we took may have borne a false id.
+            first = self._first or self._message
+            packets += encode_message(0, self.own_id, 0, first, self._cookie, size, True)
+            if not self._cookie:
+                del packets[1:]  # the rest of a long message follows when our address is proven
+        if self._index and self._message:
+            packets += encode_message(self._to, self.own_id, self._index, self._message, b"", size, True)
         return [Batch(self.route, size, packets, sum(map(len, packets)))]
 
     def next_timer(self) -> float:
-        return math.inf if self.is_over or not self._message else self._due_at
+        return math.inf if self.is_over else self._due_at
 
     def on_timer(self, now: float) -> None:
         """A repetition is due, if nothing has come."""
         if self.is_over or now < self._due_at:
             return
-        if self._other_version and self._index == 0:
+        if self._refusals >= MAX_REFUSALS and self._index == 0:
             self._is_over = True
             self._attempt.fail(f"the peer does not speak version {VERSION}")
             return

@@ -45,13 +45,13 @@ class Timers:
         return heap[0][0] if heap else math.inf
 
     def take_due(self, now: float) -> list[Timed]:
-        """Machines whose time has come; they must be armed again."""
+        """Machines whose time has come, or that want no time any more; they must be armed again."""
         due = []
         while self.next_timer() <= now:
             machine = heapq.heappop(self._heap)[2]
             del self._set[machine]
-            if machine.next_timer() <= now:
-                due.append(machine)
-            else:
+            if now < machine.next_timer() < math.inf:
                 self.arm(machine)
+            else:
+                due.append(machine)
         return due
