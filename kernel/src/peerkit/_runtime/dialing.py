@@ -85,16 +85,17 @@ class DialPlan:
             known = ", ".join(str(a.without_peer()) for a in target.addresses)
             raise PeerUnreachable(target.key, [f"no enabled transport for {known}"] if known else ())
         dial = Dial(purpose)
-        pending: set[asyncio.Task[RuntimeSession]] = set()
+        pending: list[asyncio.Task[RuntimeSession]] = []
         failures: dict[str, str] = {}
         denied: TrustDenied | None = None
         try:
             while waiting or pending:
                 for address in waiting.pop(0) if waiting else ():
                     name = f"dial {address.without_peer()}"
-                    pending.add(self._context.supervisor.task("kernel", name, self._attempt(address, target, dial)))
+                    pending.append(self._context.supervisor.task("kernel", name, self._attempt(address, target, dial)))
                 timeout = STAGGER_S if waiting else None
-                done, pending = await asyncio.wait(pending, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait(pending, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+                done, pending = [t for t in pending if t.done()], [t for t in pending if not t.done()]
                 for task in done:
                     error = task.exception()
                     if error is None:

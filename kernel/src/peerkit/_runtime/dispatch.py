@@ -47,7 +47,7 @@ class Dispatch:
         self._running = [0] * len(protocols)
         self._queued: list[deque[Callable[[], Coroutine[object, object, None]]]] = [deque() for _ in protocols]
         self._allowed_until = [-1.0] * len(protocols)
-        self._cancels: set[Callable[[], None]] = set()
+        self._cancels: dict[Callable[[], None], None] = {}  # ordered: a simulation repeats
         self._is_async = [  # of each protocol's (on_request, on_message): asking costs as much as a small handler
             (inspect.iscoroutinefunction(spec.on_request), inspect.iscoroutinefunction(spec.on_message))
             for spec in self._specs
@@ -192,13 +192,13 @@ class Dispatch:
             finally:
                 self._running[index] -= 1
                 if cancel is not None:
-                    self._cancels.discard(cancel)
+                    self._cancels.pop(cancel, None)
                 if self._queued[index] and self._session.is_open:
                     self._enqueue(index, self._queued[index].popleft())
 
         owner = self._context.owners.get(spec.id, "")
         cancel = self._context.supervisor.spawn(owner, spec.id, run())
-        self._cancels.add(cancel)
+        self._cancels[cancel] = None
 
     def datagram(self, index: int, body: bytes) -> None:
         protocol = self._protocols[index]

@@ -45,7 +45,7 @@ class RuntimePool:
         self._events = events
         self._members: dict[PeerId, RuntimePeer] = {}
         self._transients: dict[PeerId, RuntimeSession] = {}
-        self._sessions: set[RuntimeSession] = set()
+        self._sessions: dict[RuntimeSession, None] = {}  # ordered: a simulation repeats
         self._dials: dict[tuple[str, Purpose], asyncio.Future[RuntimeSession]] = {}
         self._arrivals: dict[PeerId, list[asyncio.Future[None]]] = {}
         self._admission = Admission()
@@ -239,7 +239,7 @@ class RuntimePool:
 
     def _admit(self, session: RuntimeSession) -> None:
         """The session is confirmed and holds its slot: give it its place."""
-        self._sessions.add(session)
+        self._sessions[session] = None
         if not session.is_open:
             self.session_ended(session, "closed at once", True)
             return
@@ -274,7 +274,7 @@ class RuntimePool:
     def session_ended(self, session: RuntimeSession, reason: str, by_peer: bool) -> None:
         if session not in self._sessions:
             return
-        self._sessions.discard(session)
+        del self._sessions[session]
         self.slots.give(SlotClass.of(session.purpose, session.is_dialer))
         if self._transients.get(session.peer_id) is session:
             del self._transients[session.peer_id]

@@ -49,19 +49,19 @@ class Requests:
         self._session = session
         self._mux = mux
         self._context = context
-        self._waiting: set[Waiting] = set()
+        self._waiting: dict[Waiting, None] = {}  # ordered: a simulation repeats
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = math.inf
 
     def add(self, state: StreamState, protocol: str, deadline: float, timeout_s: float) -> Waiting:
         waiting = Waiting(state, self._context.loop.create_future(), protocol, deadline, timeout_s)
-        self._waiting.add(waiting)
+        self._waiting[waiting] = None
         if deadline < self._timer_at:
             self._arm(deadline)
         return waiting
 
     def discard(self, waiting: Waiting) -> None:
-        self._waiting.discard(waiting)
+        self._waiting.pop(waiting, None)
 
     def answered(self, waiting: Waiting) -> None:
         """Something of the answer came, or the end of all hope for it."""
@@ -103,7 +103,7 @@ class Requests:
         self._timer, self._timer_at = None, math.inf
         now = self._context.clock.now()
         for waiting in [w for w in self._waiting if w.deadline <= now]:
-            self._waiting.discard(waiting)
+            self._waiting.pop(waiting, None)
             if not waiting.future.done():
                 what = f"a request for {waiting.protocol}"
                 waiting.future.set_exception(DeadlineExceeded(what, waiting.timeout_s))
