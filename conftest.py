@@ -1,6 +1,7 @@
 """Settings of every test of the repository."""
 
 import os
+import signal
 
 import pytest
 from hypothesis import settings
@@ -8,6 +9,10 @@ from hypothesis import settings
 # Machines are shared and slow at times: how long an example takes says nothing about its rule.
 settings.register_profile("peerkit", deadline=None, print_blob=True)
 settings.load_profile("peerkit")
+
+# A shell ignores Ctrl-C for what it runs in the background, and every process that a test starts would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Reasons for which a test may be skipped in CI, a Linux machine with everything that the tests need.
 LEGAL_SKIPS_IN_CI = ("needs Windows", "needs macOS")
