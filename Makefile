@@ -17,6 +17,9 @@ ifneq ($(shell { $(PYTHON) -c '$(MINOR)'; } 2>/dev/null),$(shell { $(PY) -c '$(M
 endif
 endif
 
+# Tests, demo and bench start many processes: without byte code on disk each would compile everything anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: setup test check demo bench proto dist
 setup: $(READY)
 
