@@ -18,7 +18,7 @@ from .transport import Buffer, Path
 
 
 class Purpose(Enum):
-    """Why the dialer opened a session (said in its Hello)."""
+    """What a session is for: at first what the dialer's Hello said; a transient one may become a member's."""
 
     MEMBER = 1  # takes a slot, joins the pool, every agreed protocol starts
     TRANSIENT = 2  # only the protocols its opener uses; closes after 10 s idle

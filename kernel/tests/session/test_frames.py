@@ -11,6 +11,8 @@ def test_frame_layouts() -> None:
     assert frames.reset(5, 3, 70_000, "no") == bytes.fromhex("13 00000005 0003 0000000000011170 0002") + b"no"
     assert frames.close(7, "bye") == bytes.fromhex("18 0007 0003") + b"bye"
     assert frames.record(b"abc") == bytes.fromhex("40 0003") + b"abc"
+    assert frames.join() == bytes.fromhex("41 0000")
+    assert frames.joined(3, "full") == bytes.fromhex("42 0006 0003") + b"full"
 
 
 def test_stream_frames() -> None:

@@ -245,10 +245,10 @@ def test_windows_grow_while_they_are_used_up_fast_and_memory_allows() -> None:
         b.consumed(there, len(there.read(1 << 20)), now=0.0, rtt_s=1.0)
         exchange(a, b)
     assert there.window > WINDOW
-    assert b._memory.used == there.window - WINDOW <= 1 << 20
+    assert b.credit._memory.used == there.window - WINDOW <= 1 << 20
     b.reset(there, 1)
     exchange(a, b)
-    assert b._memory.used == 0
+    assert b.credit._memory.used == 0
 
 
 def test_short_message_is_one_frame_also_beside_others() -> None:

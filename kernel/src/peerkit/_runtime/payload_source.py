@@ -78,11 +78,11 @@ class PayloadSource:
 
     def receive_payloads(self, payloads: Sequence[Buffer], now: float) -> None:
         nbytes = sum(map(len, payloads))
-        self._session.take_events(packets.receive_payloads(self._mux, payloads), nbytes, now)
+        self._session.inbound.take(packets.receive_payloads(self._mux, payloads), nbytes, now)
         if self._download is not None:
             wait_s = self._download.take(nbytes, now)
             if wait_s > 0 and self._renew is None:
-                self._mux.holds_credit = True
+                self._mux.credit.is_held = True
                 self._renew = self._context.loop.call_later(wait_s, self._renew_credit)
         if self._mux.wants_to_send:
             self._carrier.wake()

@@ -24,6 +24,7 @@ from ..identity import PeerId
 from ..record import PeerRecord
 from ..session import Code, Pool, Purpose, Session
 from ..transport import Buffer, DatagramEndpoint
+from ..trust import Action, Question
 from .dialing import DialPlan, Target
 from .event_bus import EventBus
 from .peer import RuntimePeer
@@ -33,6 +34,7 @@ from .session_context import SessionContext, SessionOwner
 PARTED_S = 300.0  # a peer that somebody closed on purpose is not dialled by ourselves for so long
 MAX_PARTED = 1024
 DUPLICATE = "another session between the two won"
+JOIN_WAIT_S = 2.0  # how long a peer may take to answer whether a transient session may be a member's
 DUPLICATE_WAIT_S = 2.0  # how long the loser of a simultaneous open waits for the winner to be confirmed here
 
 
@@ -152,6 +154,7 @@ class RuntimePool:
             self.context.supervisor.spawn(
                 "kernel", f"dial {target.key[:64]}", self._run_dial(key, target, slot, dial, timeout_s)
             )
+            return await asyncio.shield(dial)  # its deadline is ours
         try:
             async with asyncio.timeout(timeout_s):
                 return await asyncio.shield(dial)
@@ -169,7 +172,9 @@ class RuntimePool:
         session: RuntimeSession | None = None
         try:
             async with asyncio.timeout(timeout_s):
-                session = await self._plan.dial(target, key[1])
+                session = await self._promoted(target) if key[1] is Purpose.MEMBER else None
+                if session is None:
+                    session = await self._plan.dial(target, key[1])
             self._admit(session)
             dial.set_result(session)
         except TimeoutError:
@@ -184,6 +189,61 @@ class RuntimePool:
                 dial.cancel()
             elif not dial.cancelled():
                 dial.exception()  # every waiter may have gone: the failure counts as seen
+
+    async def _promoted(self, target: Target) -> RuntimeSession | None:
+        """A transient session that we dialled, when the peer takes it as a member's; `None`: dial afresh.  So also when
+        the peer has a session that wins against this one: a dial learns which.
+
+        Raises:
+            LimitExceeded, PeerUnreachable: the peer refuses.
+        """
+        session = self._transients.get(target.peer_id) if target.peer_id is not None else None
+        if session is None or not session.membership.may_ask:
+            return None
+        session.borrowers += 1  # not idle
+        try:
+            async with asyncio.timeout(JOIN_WAIT_S):
+                code, reason = await session.membership.ask()
+        except (EndpointClosed, TimeoutError):
+            return None
+        finally:
+            session.borrowers -= 1
+        if not session.is_open or code == Code.DUPLICATE:
+            return None
+        if code == Code.LIMIT:
+            raise LimitExceeded(f"{session.peer_id.short} has no place: {reason}")
+        if code != Code.NONE:
+            raise PeerUnreachable(target.key, [reason])
+        self._promote(session)
+        return session
+
+    def _promote(self, session: RuntimeSession) -> None:
+        """A transient session, which holds a member's slot beside its own, becomes a member's."""
+        self.slots.give(SlotClass.of(Purpose.TRANSIENT, session.is_dialer))
+        if self._transients.get(session.peer_id) is session:
+            del self._transients[session.peer_id]
+        session.purpose = Purpose.MEMBER
+
+    def membership_asked(self, session: RuntimeSession) -> tuple[int, str]:
+        if session.purpose is Purpose.MEMBER:
+            return Code.NONE, ""  # it asked twice
+        if self._closing:
+            return Code.SHUTDOWN, "the node is stopping"
+        decision = self.context.gate.check(Question(Action.ACCEPT_PEER, session.peer_id, session.remote))
+        if not decision.allow:
+            return Code.DENIED, "denied"
+        peer = self._members.get(session.peer_id)
+        if peer is not None and not self._replaces(peer.runtime_session, session):
+            return Code.DUPLICATE, DUPLICATE
+        slot = SlotClass.of(Purpose.MEMBER, session.is_dialer)
+        if session.agreement.refused or not self.slots.take(slot):
+            return Code.LIMIT, "; ".join(session.agreement.refused) or f"all {slot.value} slots are in use"
+        self._promote(session)
+        self._admit(session)
+        return Code.NONE, ""
+
+    def _replaces(self, older: RuntimeSession, newer: RuntimeSession) -> bool:
+        return newer_wins(self.context.peer_id, newer.peer_id, older.is_dialer, newer.is_dialer)
 
     def _make_room(self, slot: SlotClass) -> bool:
         """Close the transient session that has been idle longest."""
@@ -253,7 +313,7 @@ class RuntimePool:
             self._join(session)
             return
         older = peer.runtime_session
-        if newer_wins(self.context.peer_id, session.peer_id, older.is_dialer, session.is_dialer):
+        if self._replaces(older, session):
             peer.replace(session)
             older.end(Code.DUPLICATE, DUPLICATE)
         else:

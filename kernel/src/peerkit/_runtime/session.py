@@ -1,6 +1,6 @@
-"""One session at run time: the application's calls, the peer's streams, and the mux between them.
+"""One session at run time: the application's calls, what the carrier asks for, and the mux between them.
 
-The promises are `peerkit.session.Session`'s.  Below is a `Carrier`; dispatch to handlers is in `dispatch.py`.
+The promises are `peerkit.session.Session`'s.  Below is a `Carrier`; what the peer sends goes through `inbound.py`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from .._session import frames
-from .._session.events import Event, What
 from .._session.frames import Kind
 from .._session.hello import Agreed
 from .._session.mux import Mux
@@ -24,14 +23,12 @@ from ..errors import (
     RemoteProtocolError,
 )
 from ..identity import PeerId, hkdf
+from ..protocol import Agreement
 from ..record import PeerRecord
 from ..security import HandshakeResult
 from ..session import Code, Session, SessionStats
 from ..transport import Buffer, Carrier, Path
-from .dispatch import Dispatch
-from .received_record import received_record
-from .requests import Requests, Waiting
-from .round_trip import RoundTrip
+from .inbound import Inbound
 from .session_context import SessionContext
 from .stream import RuntimeStream
 
@@ -61,14 +58,14 @@ class RuntimeSession:
         self._transcript_hash = result.transcript_hash
         self._agreed = agreed
         self._index = {id: i for i, id in enumerate(agreed.protocols)}
-        self._dispatch = Dispatch(self, mux, context, agreed.protocols)
-        self._requests = Requests(self, mux, context)
+        self.inbound = Inbound(self, mux, context, agreed.protocols)
+        self.membership = self.inbound.membership
+        self.round_trip = self.inbound.round_trip
+        self._requests = self.inbound.requests
         self._writers: list[RuntimeStream] = []
         self._stream_waiters: list[asyncio.Future[None]] = []
         self._drainers: list[asyncio.Future[None]] = []
         self._closed: asyncio.Future[str] = context.loop.create_future()
-        self.round_trip = RoundTrip()
-        self._bytes_received = 0
         self.loop = context.loop
         self.peer_id: PeerId = result.peer_id
         self.is_dialer = is_dialer
@@ -106,6 +103,10 @@ class RuntimeSession:
         return self._agreed.agreement.protocols
 
     @property
+    def agreement(self) -> Agreement:
+        return self._agreed.agreement
+
+    @property
     def clock_ahead_s(self) -> float:
         return self._agreed.clock_ahead_s
 
@@ -133,7 +134,7 @@ class RuntimeSession:
     def stats(self) -> SessionStats:
         return SessionStats(
             self.mux.outgoing.bytes_out,
-            self._bytes_received,
+            self.inbound.nbytes,
             self.mux.streams_opened,
             len(self.mux.streams),
             self.mux.outgoing.datagrams_dropped,
@@ -285,69 +286,17 @@ class RuntimeSession:
         if self._drainers and not self.mux.wants_to_send:
             _wake_all(self._drainers)
 
-    def take_events(self, events: list[Event], nbytes: int, now: float) -> None:
-        """What the mux told of `nbytes` of frames from the peer."""
-        self.last_received_at = now
-        self._bytes_received += nbytes
-        for what, subject in events:
-            if what is What.READABLE:
-                assert isinstance(subject, StreamState)
-                answer = subject.answer
-                if isinstance(answer, Waiting):
-                    self._requests.answered(answer)
-                else:
-                    self._on_readable(subject)
-            elif what is What.OPENED:
-                assert isinstance(subject, StreamState)
-                self.last_used_at = now
-                self._dispatch.opened(subject)
-            else:
-                self._on_event(what, subject, now)
-            if self._closed.done():
-                return
-        if self.on_settled is not None:
-            self._settle()
-
-    def _settle(self) -> None:
+    def settle(self) -> None:
         on_settled, self.on_settled = self.on_settled, None
         if on_settled is not None:
             on_settled()
 
-    def _on_readable(self, state: StreamState) -> None:
-        answer = state.answer
-        if isinstance(answer, RuntimeStream):
-            answer.wake_reader()
-            if state.reset_code is not None:
-                answer.wake_writer()
-        else:
-            self._dispatch.readable(state)
+    def more_streams(self) -> None:
+        """The peer allows more."""
+        _wake_all(self._stream_waiters)
 
-    def _on_event(self, what: What, subject: object, now: float) -> None:
-        match what:
-            case What.STOPPED:
-                assert isinstance(subject, StreamState)
-                if isinstance(subject.answer, RuntimeStream):
-                    subject.answer.wake_writer()
-            case What.DATAGRAM:
-                assert isinstance(subject, tuple)
-                self._dispatch.datagram(*subject)
-            case What.PONG:
-                assert isinstance(subject, bytes)
-                self.round_trip.answered(subject, now)
-            case What.RECORD:
-                assert isinstance(subject, bytes)
-                record = received_record(self._context, self.peer_id, subject)
-                if record is not None:
-                    self.record = record
-                    self._context.owner.record_received(self, record)
-            case What.STREAMS:
-                _wake_all(self._stream_waiters)
-            case What.CLOSED:
-                assert isinstance(subject, tuple)
-                code, reason = subject
-                self._finish(reason or f"code {code}", True, code)
-            case What.OPENED | What.READABLE:
-                raise AssertionError("handled before")
+    def closed_by_peer(self, code: int, reason: str) -> None:
+        self._finish(reason or f"code {code}", True, code)
 
     def send_own_record(self) -> None:
         """Tell the peer that our record changed."""
@@ -370,9 +319,11 @@ class RuntimeSession:
         self.close_code = code
         self.carrier.close(flush=not by_peer)
         self._closed.set_result(reason)
-        self._settle()
-        self._requests.end(EndpointClosed(f"the session with {self.peer_id.short}", reason, code, by_peer))
-        self._dispatch.end()
+        self.settle()
+        error = EndpointClosed(f"the session with {self.peer_id.short}", reason, code, by_peer)
+        self._requests.end(error)
+        self.membership.end(error)
+        self.inbound.dispatch.end()
         for state in self.mux.end(reason, code):
             if isinstance(state.answer, RuntimeStream):
                 state.answer.wake()

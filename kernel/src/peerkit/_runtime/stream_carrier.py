@@ -192,7 +192,7 @@ class StreamCarrier:
             at = stop
             if session is None:
                 session = self._open()
-            session.take_events(session.mux.receive_frames(memoryview(plaintext)), len(plaintext), now)
+            session.inbound.take(session.mux.receive_frames(memoryview(plaintext)), len(plaintext), now)
             if self._state is _State.CLOSED:
                 return
         if at < end:

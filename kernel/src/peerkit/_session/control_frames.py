@@ -64,13 +64,38 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
+class Join:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    code: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Unknown:
     """An extension that we do not know; to be counted."""
 
     type: int
 
 
-ControlFrame = MaxStream | MaxSession | MaxStreams | Reset | Stop | Ping | Pong | Datagram | Close | Record | Unknown
+ControlFrame = (
+    MaxStream
+    | MaxSession
+    | MaxStreams
+    | Reset
+    | Stop
+    | Ping
+    | Pong
+    | Datagram
+    | Close
+    | Record
+    | Join
+    | Joined
+    | Unknown
+)
 
 
 def cut(data: memoryview, at: int, length: int) -> memoryview:
@@ -127,7 +152,19 @@ def _read_extension(data: memoryview, at: int, kind: int) -> tuple[ControlFrame,
     _, length = frames.EXTENSION_HEADER.unpack_from(data, at)
     at += frames.EXTENSION_HEADER.size
     body = cut(data, at, length)
-    return Record(bytes(body)) if kind == frames.RECORD else Unknown(kind), at + int(length)
+    return _extension(kind, body), at + int(length)
+
+
+def _extension(kind: int, body: memoryview) -> ControlFrame:
+    match kind:
+        case frames.RECORD:
+            return Record(bytes(body))
+        case frames.JOIN:
+            return Join()
+        case frames.JOINED:
+            return Joined(int.from_bytes(cut(body, 0, 2)), _reason(body[2:]))
+        case _:
+            return Unknown(kind)
 
 
 def _reason(data: memoryview) -> str:

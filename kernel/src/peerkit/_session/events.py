@@ -14,6 +14,8 @@ class What(IntEnum):
     RECORD = 6  # the peer's signed record, unchecked: bytes
     CLOSED = 7  # (code, reason): the peer ends the session
     STREAMS = 8  # the peer allows more streams: None
+    JOIN = 9  # the peer asks to be a member: None
+    JOINED = 10  # (code, reason): its answer to our asking
 
 
 Event = tuple[What, object]

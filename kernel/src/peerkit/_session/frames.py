@@ -14,6 +14,8 @@ on carry a length, so that a receiver skips (and counts) those it does not know.
     DATAGRAM     0x17       protocol(2) length(2) data     the only frame that a carrier may lose
     CLOSE        0x18       code(2) length(2) reason
     RECORD       0x40       length(2) signed peer record
+    JOIN         0x41       length(2) = 0                  may this transient session be a member's?
+    JOINED       0x42       length(2) code(2) reason       it is (code 0), or why not
 
 Every reliable frame may arrive more than once and in any order; none depends on another's arrival.
 """
@@ -35,6 +37,8 @@ DATAGRAM = 0x17
 CLOSE = 0x18
 EXTENSION = 0x40  # first type that carries a length
 RECORD = 0x40
+JOIN = 0x41
+JOINED = 0x42
 
 STREAM_HEADER = struct.Struct("!BIQI")
 OPEN_HEADER = struct.Struct("!BBHII")
@@ -47,6 +51,7 @@ PING_HEADER = struct.Struct("!B8s")
 DATAGRAM_HEADER = struct.Struct("!BHH")
 CLOSE_HEADER = struct.Struct("!BHH")
 EXTENSION_HEADER = struct.Struct("!BH")
+JOINED_HEADER = struct.Struct("!BHH")
 
 MAX_REASON_BYTES = 512
 
@@ -74,3 +79,12 @@ def close(code: int, reason: str) -> bytes:
 
 def record(signed: bytes) -> bytes:
     return EXTENSION_HEADER.pack(RECORD, len(signed)) + signed
+
+
+def join() -> bytes:
+    return EXTENSION_HEADER.pack(JOIN, 0)
+
+
+def joined(code: int, reason: str) -> bytes:
+    text = reason.encode("utf-8", "replace")[:MAX_REASON_BYTES]
+    return JOINED_HEADER.pack(JOINED, 2 + len(text), code & 0xFFFF) + text

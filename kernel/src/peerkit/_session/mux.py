@@ -18,6 +18,8 @@ from . import frames
 from .control_frames import (
     Close,
     Datagram,
+    Join,
+    Joined,
     MaxSession,
     MaxStream,
     MaxStreams,
@@ -32,12 +34,12 @@ from .control_frames import (
 )
 from .events import Event, What
 from .frames import Kind
+from .receive_credit import ReceiveCredit
 from .remote_streams import RemoteStreams
 from .send_queue import SendQueue
 from .stream_state import StreamState
 
 MIN_WINDOW = 65_536
-MAX_WINDOW = 8 * 1024 * 1024  # what one stream may have unread here after growth; the session's budget bounds the sum
 
 
 class Mux:
@@ -52,7 +54,7 @@ class Mux:
 
     Attributes:
         outgoing: what waits to be sent.
-        holds_credit: renew no credit for now; `payloads.renew_credit` makes up for it.
+        credit: what the peer may send.
     """
 
     def __init__(
@@ -69,21 +71,16 @@ class Mux:
         self.streams: dict[int, StreamState] = {}
         self.unknown_frames = 0
         self.streams_opened = 0
-        self.holds_credit = False
         self.protocols = 0  # number of agreed protocols; indexes beyond are refused
         self._next_id = 1 if is_dialer else 2
         self._window = window
         self._peer_window = peer_window
         self.outgoing = SendQueue(peer_session_window)
-        self._received_total = 0
-        self._consumed_total = 0
-        self._session_window = session_window
-        self._receive_total_credit = session_window
+        self.credit = ReceiveCredit(self.outgoing, window, session_window, memory)
         self._may_open = peer_max_streams  # cumulative
         self._opened_by_us = 0
         self._streams_step = max(1, max_streams // 2)  # ended streams that are told together
         self._remote = RemoteStreams(is_dialer, max_streams)
-        self._memory = memory
 
     # -- sending -------------------------------------------------------------------------------------------------
 
@@ -145,7 +142,7 @@ class Mux:
         state.fin_queued = state.fin_sent = True
         if state.reset_code is None and not state.at_end:
             state.reset_code, state.reset_reason = code, reason
-        self._give_back(state.buffered)
+        self.credit.give_back(state.buffered)
         state.discard()
         self._forget(state)
 
@@ -159,6 +156,12 @@ class Mux:
 
     def send_record(self, signed: bytes) -> None:
         self.outgoing.control(frames.record(signed))
+
+    def ask_to_join(self) -> None:
+        self.outgoing.control(frames.join())
+
+    def answer_join(self, code: int, reason: str) -> None:
+        self.outgoing.control(frames.joined(code, reason))
 
     def close(self, code: int, reason: str) -> None:
         self.outgoing.control(frames.close(code, reason))
@@ -224,9 +227,7 @@ class Mux:
         if state.kind is Kind.MESSAGE:
             state.fin_queued = state.fin_sent = True
         if state.reset_code is None:
-            self._received_total += state.receive(0, data, bool(fin))
-        if self._received_total > self._receive_total_credit:
-            self.count_received(0)
+            self.credit.count(state.receive(0, data, bool(fin)))
         events.append((What.OPENED, state))
 
     def _new_remote(self, id: int) -> StreamState:
@@ -244,9 +245,7 @@ class Mux:
         state = self._known_or_expected(id)
         if state is None or state.reset_code is not None:
             return
-        self._received_total += state.receive(offset, data, bool(fin))
-        if self._received_total > self._receive_total_credit:
-            self.count_received(0)
+        self.credit.count(state.receive(offset, data, bool(fin)))
         if state.opened:
             events.append((What.READABLE, state))
         if state.send_done and state.receive_done and not state.buffered:
@@ -288,6 +287,10 @@ class Mux:
                 return data.nbytes
             case Record(signed):
                 events.append((What.RECORD, signed))
+            case Join():
+                events.append((What.JOIN, None))
+            case Joined(code, reason):
+                events.append((What.JOINED, (code, reason)))
             case Unknown():
                 self.unknown_frames += 1
             case _:
@@ -315,37 +318,24 @@ class Mux:
             raise RemoteProtocolError(f"stream {id} was reset at an impossible offset")
         if offset > state.receive_credit:
             raise RemoteProtocolError(f"stream {id} was reset beyond its credit")
-        self.count_received(offset - state.highest)
+        self.credit.count(offset - state.highest)
         state.reset_code, state.reset_reason = code, reason
-        self._give_back(offset - state.consumed)
+        self.credit.give_back(offset - state.consumed)
         state.discard()
         if state.opened:
             events.append((What.READABLE, state))
         if state.send_done:
             self._forget(state)
 
-    # -- credit --------------------------------------------------------------------------------------------------
-
-    def count_received(self, nbytes: int) -> None:
-        """Count bytes of streams against the session's credit.  Raises `RemoteProtocolError` beyond it."""
-        self._received_total += nbytes
-        if self._received_total > self._receive_total_credit:
-            raise RemoteProtocolError("the peer sent more than the session's credit")
+    # -- reading and ending --------------------------------------------------------------------------------------
 
     def consumed(self, state: StreamState, nbytes: int, now: float, rtt_s: float) -> None:
-        """The application took `nbytes` of a stream: renew credit when half of a window is gone.  A window that is used
-        up within two round trips doubles, so that it grows to the path's bandwidth-delay product."""
-        self._give_back(nbytes)
-        if state.receive_done:
-            if not state.buffered and state.send_done:
-                self._forget(state)
-            return
-        if state.receive_credit - state.consumed <= state.window // 2 and not self.holds_credit:
-            if now - state.window_at < 2 * rtt_s and state.window < MAX_WINDOW and self._may_grow(state.window):
-                state.window *= 2
-            state.window_at = now
-            state.receive_credit = state.consumed + state.window
-            self.outgoing.control(frames.MAX_STREAM_HEADER.pack(frames.MAX_STREAM, state.id, state.receive_credit))
+        """The application took `nbytes` of a stream."""
+        self.credit.give_back(nbytes)
+        if not state.receive_done:
+            self.credit.renew(state, now, rtt_s)
+        elif not state.buffered and state.send_done:
+            self._forget(state)
 
     def take_whole(self, state: StreamState, max_bytes: int) -> bytes | None:
         """A message of which all is here and nothing was read yet, the ordinary case; `None` when it is not so, or when
@@ -354,28 +344,15 @@ class Mux:
         if n != state.final_offset or n > max_bytes:
             return None
         body = state.read(n)
-        self._give_back(n)
+        self.credit.give_back(n)
         if state.send_done:
             self._forget(state)
         return body
 
-    def _may_grow(self, nbytes: int) -> bool:
-        if self._memory.free < nbytes:
-            return False
-        self._memory.reserve(nbytes)
-        return True
-
-    def _give_back(self, nbytes: int) -> None:
-        self._consumed_total += nbytes
-        if self._receive_total_credit - self._consumed_total <= self._session_window // 2 and not self.holds_credit:
-            self._receive_total_credit = self._consumed_total + self._session_window
-            self.outgoing.control(frames.MAX_SESSION_HEADER.pack(frames.MAX_SESSION, self._receive_total_credit))
-
     def _forget(self, state: StreamState) -> None:
         if self.streams.pop(state.id, None) is None:
             return
-        if state.window != self._window:
-            self._memory.release(state.window - self._window)
+        self.credit.forget(state)
         if state.is_ours:
             return
         if not state.opened:
@@ -394,5 +371,5 @@ class Mux:
             state.fin_queued = state.fin_sent = True
         self.streams.clear()
         self.outgoing.drop_streams()
-        self._memory.close()
+        self.credit.close()
         return ended

@@ -40,7 +40,7 @@ def receive_payloads(mux: Mux, payloads: Sequence[Buffer]) -> list[Event]:
                 continue
         events += mux.receive_frames(memoryview(payload))
         last = None
-    mux.count_received(grown)
+    mux.credit.count(grown)
     return events
 
 
@@ -53,8 +53,8 @@ def reliable_payloads(mux: Mux, max_bytes: int, count: int) -> list[bytes]:
 
 
 def renew_credit(mux: Mux, now: float, rtt_s: float) -> None:
-    """Give the credit that `Mux.holds_credit` kept back."""
-    mux.holds_credit = False
+    """Give the credit that `ReceiveCredit.is_held` kept back."""
+    mux.credit.is_held = False
     for state in tuple(mux.streams.values()):
         mux.consumed(state, 0, now, rtt_s)
 
