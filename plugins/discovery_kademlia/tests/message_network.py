@@ -77,14 +77,21 @@ class SimPeer:
         self.lie: Callable[[bytes], Sequence[bytes]] | None = None  # key → records that it makes up
         self.sessions: set[bytes] = set()
 
-    def lookup(self, target: int, goal: Goal | None = None, k: int = 20, seeds: Iterable[PeerRecord] = ()) -> Lookup:
+    def lookup(
+        self,
+        target: int,
+        goal: Goal | None = None,
+        k: int = 20,
+        alpha: int = 10,
+        seeds: Iterable[PeerRecord] = (),
+    ) -> Lookup:
         return Lookup(
             self.raw,
             target,
             [entry.record for entry in self.table.closest(target, k)] + list(seeds),
             WallRecords(self.cache),
             self.round_trips,
-            LookupOptions(k=k),
+            LookupOptions(k, alpha),
             goal,
         )
 

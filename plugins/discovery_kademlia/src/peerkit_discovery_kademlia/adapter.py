@@ -20,11 +20,11 @@ from peerkit.trust import Action, Question
 
 from .codec import MAX_SALT_BYTES, Answer, FindNode, GetProviders, GetValue, Ping, encode_request
 from .diversity import neighbourhood
-from .goals import PeerGoal, ProviderGoal, ValueGoal
+from .goals import BucketGoal, PeerGoal, ProviderGoal, ValueGoal
 from .io.asking import ACCEPTS, PROTOCOL, VERSION, Asking
 from .io.keeper import Keeper
 from .io.publishing import Publishing
-from .joining import Joining
+from .joining import THIN, Joining
 from .keys import KEY_BITS, KEY_BYTES, key_of_peer, to_bytes, to_int
 from .liveness import Liveness
 from .namespaces import MAX_IMMUTABLE_BYTES, MAX_MUTABLE_BYTES, Namespace, mutable_key, read_mutable
@@ -45,6 +45,7 @@ from .rpc import Asker, Server
 from .settings import KademliaSettings
 from .value_store import ValueStore
 
+FEW = 2  # requests in flight where the peers that answer matter, not the time: more would dial more than are needed
 PINGS = 16  # of one turn of the liveness routine
 _PING = encode_request(Ping())
 
@@ -140,8 +141,15 @@ class KademliaPlugin:
         self._ctx.log.info("joined", answered=len(finished.closest), asked=finished.queried, table=len(self.table))
         if not was_joined and self._joining.is_joined:
             self._saved = []
-            await self._look_into(self._joining.thin_keys(now))
+            await self._fill_thin_buckets()
             await self._publishing.republish()
+
+    async def _fill_thin_buckets(self) -> None:
+        """A few peers of each will do, whichever: the lookups are narrow, and end when they are there."""
+        for index in self._joining.thin_buckets():
+            key = self._joining.key_in(index, self._ctx.clock.now())
+            goal = BucketGoal(self.table, index, THIN)
+            await self._asking.lookup(key, FindNode(to_bytes(key)), goal, k=THIN, alpha=FEW)
 
     async def _look_into(self, keys: Sequence[int]) -> None:
         """Fill buckets; eight peers near a random key of each are enough."""

@@ -1,4 +1,5 @@
-"""What a lookup may look for on its way: a peer, providers, a value.  Pure; each is a `lookup.Goal`.
+"""What a lookup may look for on its way: a peer, providers, a value, entries of a bucket.  Pure; each is a
+`lookup.Goal`.
 
 Everything in an answer is checked here before it counts; what fails its check is counted and dropped, and the lookup
 goes on.
@@ -15,6 +16,7 @@ from .codec import Answer
 from .keys import key_of_peer, to_bytes
 from .lookup import Records
 from .namespaces import Checked, Namespace, check_value
+from .routing_table import RoutingTable
 
 BETA = 3  # peers that must agree on the newest mutable value before a lookup ends early
 MAX_PROVIDERS_CHECKED = 512  # of one lookup; liars could otherwise make us check signatures for ever (54 µs each)
@@ -133,3 +135,15 @@ class ValueGoal:
             if self._best is None or checked.sequence > self._best.sequence:
                 self._best, self.value, self._agreeing = checked, answer.value, 1
         return self._namespace == Namespace.IMMUTABLE or self._agreeing >= BETA
+
+
+class BucketGoal:
+    """Enough entries in one bucket of the table; who answers enters it before this is asked."""
+
+    def __init__(self, table: RoutingTable, index: int, wanted: int) -> None:
+        self._table = table
+        self._index = index
+        self._wanted = wanted
+
+    def take(self, peer: PeerId, answer: Answer) -> bool:
+        return len(self._table.bucket(self._index)) >= self._wanted

@@ -1,13 +1,13 @@
 """When to look for our own neighbourhood, and which buckets to look into.  Pure.
 
 Joining is an iterative lookup of our own key (it finds, and makes us known to, the k peers nearest to us), then a
-lookup into each far bucket that is still thin.  It is done again when the table is small and somebody new came.
+short lookup into each far bucket that is still thin.  It is done again when the table is small and somebody new came.
 
 Buckets nearer than the k-th nearest peer need no lookup of their own: whoever belongs there is among the k that the
 lookup of our own key found.  That leaves log2(n / k) buckets of a network of n peers.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from peerkit.clock import Rng
 from peerkit.record import PeerRecord
@@ -15,7 +15,7 @@ from peerkit.record import PeerRecord
 from .keys import BUCKETS, bucket_of, key_of_peer, random_key_in
 from .routing_table import K, RoutingTable
 
-THIN = 4  # entries; a bucket with fewer is looked into at the join.  Others that join fill it by and by
+THIN = 4  # entries; a bucket with fewer is looked into at the join until it has them.  Others fill it by and by
 SMALL = 2 * K  # with fewer entries each newcomer is a reason to look again
 AGAIN_S = 5.0  # but not more often than this
 
@@ -56,13 +56,18 @@ class Joining:
             return None
         return max(0.0, self._joined_at + AGAIN_S - now)
 
-    def thin_keys(self, now: float) -> list[int]:
-        """Keys to look up right after the join, for far buckets with few entries; nearest first."""
-        found = []
+    def thin_buckets(self) -> Iterator[int]:
+        """Far buckets with few entries, to be looked into right after the join; nearest first.  Each is judged when its
+        turn comes: the lookup before may have filled it."""
         for index in range(self._far - 1, -1, -1):
             if len(self._table.bucket(index)) < THIN:
-                found.append(self._key(index, now))
-        return found
+                yield index
+
+    def key_in(self, index: int, now: float) -> int:
+        """A random key of a bucket, which counts as looked into."""
+        if self._looked_at:
+            self._looked_at[index] = now
+        return random_key_in(self._table.own_key, index, self._rng)
 
     def stale_keys(self, now: float) -> list[int]:
         """Keys of buckets that were not looked into for long, our own first."""
@@ -71,11 +76,6 @@ class Joining:
             return found
         for index in (BUCKETS - 1, *range(min(self._far, BUCKETS - 1))):
             if now - self._looked_at[index] >= self._interval_s:
-                found.append(self._table.own_key if index == BUCKETS - 1 else self._key(index, now))
+                found.append(self._table.own_key if index == BUCKETS - 1 else self.key_in(index, now))
                 self._looked_at[index] = now
         return found
-
-    def _key(self, index: int, now: float) -> int:
-        if self._looked_at:
-            self._looked_at[index] = now
-        return random_key_in(self._table.own_key, index, self._rng)

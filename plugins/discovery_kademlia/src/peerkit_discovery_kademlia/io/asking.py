@@ -122,6 +122,7 @@ class Asking:
         goal: Goal | None = None,
         *,
         k: int = K,
+        alpha: int = 0,
         seeds: Sequence[PeerRecord] = (),
         watch: Watch | None = None,
     ) -> Finished:
@@ -129,11 +130,12 @@ class Asking:
         the table learns from them.
 
         Args:
+            alpha: requests in flight, where that is not the setting's.
             seeds: where to begin beside our table.
         """
         async with self._turns:
             known = [entry.record for entry in self._table.closest(target, max(k, K))]
-            options = LookupOptions(k, self._ctx.settings.alpha, PROTOCOL)
+            options = LookupOptions(k, alpha or self._ctx.settings.alpha, PROTOCOL)
             arguments = (self._table.own_id, target, [*known, *seeds], self.records(), self._round_trips, options, goal)
             paths = self._ctx.settings.paths
             machine = Lookup(*arguments) if paths == 1 else DisjointLookup(*arguments, paths)
