@@ -41,10 +41,10 @@ def test_writes_of_one_moment_travel_by_one_timer() -> None:
     async def main() -> None:
         net = SimNetwork()
         client, server = await _connected(net)
-        timers = len(net.loop._scheduled)  # type: ignore[attr-defined]
+        timers = len(net.loop._timers)
         for _ in range(100):
             client.pipe.write([b"x"])
-        assert len(net.loop._scheduled) == timers + 1  # type: ignore[attr-defined]
+        assert len(net.loop._timers) == timers + 1
         assert await server.until_received(100) == b"x" * 100
 
     run(main())

@@ -36,6 +36,34 @@ def test_timers_fire_in_order_and_exactly_when_due() -> None:
     assert run(main()) == [("a", 0.1), ("b", 0.2), ("b2", 0.2), ("c", 0.3)]
 
 
+def test_timers_of_one_moment_fire_in_the_order_in_which_they_were_set() -> None:
+    async def main() -> list[int]:
+        loop = asyncio.get_running_loop()
+        seen: list[int] = []
+        for number in range(100):
+            loop.call_at(5.0, seen.append, number)
+            loop.call_at(float(number), lambda: None)
+        await asyncio.sleep(200)
+        return seen
+
+    assert run(main()) == list(range(100))
+
+
+def test_cancelled_timers_are_let_go_before_they_are_due() -> None:
+    async def main() -> int:
+        loop = current_loop()
+        for number in range(10_000):  # a deadline for each of many requests that are answered at once
+            loop.call_later(60.0 + number, lambda: None).cancel()
+        await asyncio.sleep(1)
+        fired: list[int] = []
+        loop.call_later(0.5, fired.append, 1)
+        await asyncio.sleep(1)
+        assert fired
+        return len(loop._timers)
+
+    assert run(main()) < 500
+
+
 def test_a_timer_is_exact_after_days_of_virtual_time() -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()
