@@ -14,7 +14,7 @@ INTERVAL_S = 3_600.0
 
 def test_joining_fills_each_far_bucket_with_few_requests() -> None:
     net = MessageNetwork(seed=5)
-    net.grow(300)
+    net.grow(120)
     newcomer = net.add(make_record(10_000))
     bootstrap = next(iter(net.peers.values()))
     joined = net.run(newcomer, newcomer.lookup(newcomer.key, seeds=[bootstrap.record]))

@@ -19,9 +19,10 @@ import selectors
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping
 from heapq import heapify, heappop, heappush
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar, TypeVarTuple
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 LONGEST_RUN_S = 4e6  # 46 days; beyond, a float no longer resolves the loop's nanosecond and timers would not fire
 
@@ -88,7 +89,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     # -- timers and turns ----------------------------------------------------------------------------------------
 
     def call_soon(
-        self, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
+        self, callback: Callable[[*Ts], object], *args: *Ts, context: contextvars.Context | None = None
     ) -> asyncio.Handle:
         if self._closed:
             raise RuntimeError("the event loop is closed")
@@ -97,12 +98,12 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         return handle
 
     def call_later(
-        self, delay: float, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
+        self, delay: float, callback: Callable[[*Ts], object], *args: *Ts, context: contextvars.Context | None = None
     ) -> asyncio.TimerHandle:
         return self.call_at(self._now + delay, callback, *args, context=context)
 
     def call_at(
-        self, when: float, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
+        self, when: float, callback: Callable[[*Ts], object], *args: *Ts, context: contextvars.Context | None = None
     ) -> asyncio.TimerHandle:
         if self._closed:
             raise RuntimeError("the event loop is closed")
