@@ -45,13 +45,10 @@ class Dispatch:
         self._specs = [context.specs[protocol] for protocol in protocols]
         self._owners = [context.owners.get(protocol, "") for protocol in protocols]
         self._running = [0] * len(protocols)
-        self._queued: list[deque[Callable[[], Coroutine[object, object, None]]]] = [deque() for _ in protocols]
+        self._queued: dict[int, deque[Callable[[], Coroutine[object, object, None]]]] = {}  # by protocol
         self._allowed_until = [-1.0] * len(protocols)
         self._cancels: dict[Callable[[], None], None] = {}  # ordered: a simulation repeats
-        self._is_async = [  # of each protocol's (on_request, on_message): asking costs as much as a small handler
-            (inspect.iscoroutinefunction(spec.on_request), inspect.iscoroutinefunction(spec.on_message))
-            for spec in self._specs
-        ]
+        self._is_async = [_is_async(context, spec) for spec in self._specs]
 
     def opened(self, state: StreamState) -> None:
         """The peer opened a stream."""
@@ -181,7 +178,7 @@ class Dispatch:
         number of streams that the peer may have open."""
         spec = self._context.specs[self._protocols[index]]
         if self._running[index] >= spec.max_concurrent:
-            self._queued[index].append(start)
+            self._queued.setdefault(index, deque()).append(start)
             return
         self._running[index] += 1
         cancel: Callable[[], None] | None = None
@@ -193,8 +190,9 @@ class Dispatch:
                 self._running[index] -= 1
                 if cancel is not None:
                     self._cancels.pop(cancel, None)
-                if self._queued[index] and self._session.is_open:
-                    self._enqueue(index, self._queued[index].popleft())
+                queued = self._queued.get(index)
+                if queued and self._session.is_open:
+                    self._enqueue(index, queued.popleft())
 
         owner = self._context.owners.get(spec.id, "")
         cancel = self._context.supervisor.spawn(owner, spec.id, run())
@@ -212,7 +210,15 @@ class Dispatch:
 
     def end(self) -> None:
         """The session is over: stop its handlers."""
-        for queue in self._queued:
-            queue.clear()
+        self._queued.clear()
         for cancel in tuple(self._cancels):
             cancel()
+
+
+def _is_async(context: SessionContext, spec: ProtocolSpec) -> tuple[bool, bool]:
+    """Of a protocol's (on_request, on_message).  Asked once for a node: it costs as much as a small handler."""
+    known = context.async_handlers.get(spec.id)
+    if known is None:
+        known = inspect.iscoroutinefunction(spec.on_request), inspect.iscoroutinefunction(spec.on_message)
+        context.async_handlers[spec.id] = known
+    return known

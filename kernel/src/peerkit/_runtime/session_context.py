@@ -69,6 +69,7 @@ class Counters:
 class SessionContext:
     """Attributes:
     owners: protocol id → the plugin that registered it (for logs and isolation).
+    async_handlers: protocol id → whether its `on_request` and its `on_message` are coroutine functions.
     receive_memory: what the streams' windows may grow by, for all sessions together.
     scratch: one receive buffer for all pipes of the node; it is emptied before the next is read.
     """
@@ -95,6 +96,7 @@ class SessionContext:
     counters: Counters = field(default_factory=Counters)
     scratch: memoryview = field(default_factory=lambda: memoryview(bytearray(16_384)))
     hello_cache: dict[tuple[str, int], bytes] = field(default_factory=dict)
+    async_handlers: dict[str, tuple[bool, bool]] = field(default_factory=dict)
 
     def grow_scratch(self) -> None:
         """A read filled the whole buffer: use a larger one from now on, up to 512 KiB (four records)."""
