@@ -85,6 +85,8 @@ class DialPlan:
             known = ", ".join(str(a.without_peer()) for a in target.addresses)
             raise PeerUnreachable(target.key, [f"no enabled transport for {known}"] if known else ())
         dial = Dial(purpose)
+        if len(waiting) == 1 and len(waiting[0]) == 1:
+            return await self._only(waiting[0][0], target, dial)
         pending: list[asyncio.Task[RuntimeSession]] = []
         failures: dict[str, str] = {}
         denied: TrustDenied | None = None
@@ -113,6 +115,15 @@ class DialPlan:
         if denied is not None:
             raise denied
         raise PeerUnreachable(target.key, [f"{address}: {reason}" for address, reason in failures.items()])
+
+    async def _only(self, address: Address, target: Target, dial: Dial) -> RuntimeSession:
+        """As `dial`, of one address: most peers have one, and it needs no task of its own."""
+        try:
+            return dial.give(await self._attempt(address, target, dial))
+        except ConnectFailed as exc:
+            raise PeerUnreachable(target.key, [f"{exc.address}: {exc.reason}"]) from exc
+        finally:
+            dial.close()
 
     def _rounds(self, addresses: Sequence[Address]) -> list[list[Address]]:
         """What to begin together, one round 250 ms after the other: the second address of the preferred transport comes
