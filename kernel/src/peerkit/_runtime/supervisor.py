@@ -10,6 +10,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from ..clock import Clock, Rng
@@ -75,18 +76,14 @@ class Supervisor:
         if self._stopped:
             coro.close()
             raise EndpointClosed("the node", "it has stopped")
-        task = asyncio.get_running_loop().create_task(coro, name=f"{owner}: {name}")
-        self._tasks[owner].add(task)
-        task.add_done_callback(lambda done: self._forget(owner, done))
-        return task
+        return self._task(owner, name, coro, coro)
 
     def spawn(self, owner: str, name: str, coro: Coroutine[object, object, object]) -> Callable[[], None]:
         """A background task; a failure is logged and told.  Returns its cancel.  After the stop nothing runs."""
         if self._stopped:
             coro.close()
             return lambda: None
-        task = self.task(owner, name, self._watched(owner, name, coro))
-        task.add_done_callback(lambda _: coro.close())  # cancelled before its first step, it would never be awaited
+        task = self._task(owner, name, self._watched(owner, name, coro), coro)
         return lambda: None if task.done() else _cancel(task)
 
     def keep(self, owner: str, name: str, run: Callable[[], Awaitable[None]]) -> Kept:
@@ -147,7 +144,16 @@ class Supervisor:
         self._log.warning("task failed", plugin=owner, task=name, error=error, restart_in_s=round(restart_in_s, 1))
         self._events.emit(PluginFailed(owner, name, error, restart_in_s))
 
-    def _forget(self, owner: str, task: asyncio.Task[object]) -> None:
+    def _task(
+        self, owner: str, name: str, coro: Coroutine[object, object, T], work: Coroutine[object, object, object]
+    ) -> asyncio.Task[T]:
+        task = asyncio.get_running_loop().create_task(coro, name=f"{owner}: {name}")
+        self._tasks[owner].add(task)
+        task.add_done_callback(partial(self._forget, owner, work))
+        return task
+
+    def _forget(self, owner: str, work: Coroutine[object, object, object], task: asyncio.Task[object]) -> None:
+        work.close()  # cancelled before its first step, it would never be awaited
         tasks = self._tasks[owner]
         tasks.discard(task)
         if not tasks:
