@@ -140,6 +140,7 @@ class Lookup:
         self._goal = goal
         self._order: list[tuple[int, Candidate]] = []
         self._known: dict[bytes, Candidate] = {}
+        self._seen: set[bytes] = set()  # records of answers, most of which come in many; ≤ 160 × 20 of 1.1 KiB
         self._in_flight: dict[bytes, Candidate] = {}
         self._window = 0  # requests of the window, slow ones left out
         self._asked = 0
@@ -164,11 +165,13 @@ class Lookup:
         self._round_trips.add(now - candidate.asked_at)
         candidate.state = State.ANSWERED
         depth = candidate.depth + 1
-        known = self._known
+        seen = self._seen
         for wire in message.nodes:
-            record = self._records.read(wire)
-            if record is not None and (record.peer_id.raw not in known or known[record.peer_id.raw].wire != wire):
-                self._learn(wire, record, depth)
+            if wire not in seen:
+                seen.add(wire)
+                record = self._records.read(wire)
+                if record is not None:
+                    self._learn(wire, record, depth)
         if self._goal is not None and self._goal.take(candidate.record.peer_id, message):
             self.is_goal_reached = True
             self._finish()
@@ -239,7 +242,7 @@ class Lookup:
 
     def _relearn(self, candidate: Candidate, wire: bytes, record: PeerRecord) -> None:
         """Another record of a known peer: take it when it is newer, or when the one we have is forged."""
-        if candidate.state not in (State.NEW, State.FAILED):
+        if wire == candidate.wire or candidate.state not in (State.NEW, State.FAILED):
             return
         is_newer = record.sequence > candidate.record.sequence
         if (is_newer or not self._records.verify(candidate.record)) and self._records.verify(record):

@@ -112,11 +112,11 @@ class Server:
         return Answer(providers=self._known_providers(key))
 
     def _nodes(self, key: bytes, asker: Asker) -> list[bytes]:
-        asking = asker.peer_id.raw
+        asking, may_be_local = asker.peer_id.raw, asker.address.is_local
         found = [
             entry.wire
             for entry in self._table.closest(to_int(key), K + SPARE)
-            if not entry.misses and (entry.where or asker.address.is_local) and entry.record.peer_id.raw != asking
+            if not entry.misses and (entry.where or may_be_local) and entry.record.peer_id.raw != asking
         ]
         return found[:K]
 
