@@ -82,7 +82,7 @@ class Address:
         return _prefix(self.host)
 
     def without_peer(self) -> "Address":
-        return replace(self, peer_id=None)
+        return self if self.peer_id is None else Address(self.scheme, self.host, self.port, None, self.via)
 
     def with_peer(self, peer_id: PeerId) -> "Address":
         return replace(self, peer_id=peer_id)

@@ -13,6 +13,10 @@ class SlotClass(Enum):
     TRANSIENT_OUT = "transient_out"
     HANDSHAKING = "handshaking"
 
+    __hash__ = (
+        object.__hash__
+    )  # members are equal only to themselves; the enum's own is slow, and asked for each session
+
     @classmethod
     def of(cls, purpose: Purpose, is_dialer: bool) -> "SlotClass":
         if purpose is Purpose.MEMBER:

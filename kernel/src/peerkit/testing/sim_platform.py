@@ -31,14 +31,11 @@ class SimClock:
     """
 
     def __init__(self, loop: VirtualTimeLoop) -> None:
-        self._loop = loop
+        self.now = loop.time  # asked many times for each packet
         self.wall_offset_s = 0.0
 
-    def now(self) -> float:
-        return self._loop.time()
-
     def wall(self) -> float:
-        return WALL_AT_START + self.wall_offset_s + self._loop.time()
+        return WALL_AT_START + self.wall_offset_s + self.now()
 
 
 class SimDatabase:

@@ -71,8 +71,10 @@ class HandshakeState:
 
     def copy(self) -> "HandshakeState":
         twin = HandshakeState.__new__(HandshakeState)
-        for name in HandshakeState.__slots__:
-            setattr(twin, name, getattr(self, name))
+        twin._messages, twin._has_psk, twin._initiator = self._messages, self._has_psk, self._initiator
+        twin._make_secret, twin._psk = self._make_secret, self._psk
+        twin._s, twin._e, twin._re = self._s, self._e, self._re
+        twin.remote_static, twin._step = self.remote_static, self._step
         twin._state = self._state.copy()
         return twin
 
