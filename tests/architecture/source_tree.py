@@ -60,6 +60,7 @@ class Import:
         return self.module == package or self.module.startswith(package + ".")
 
 
+@cache
 def imports_of(file: SourceFile) -> list[Import]:
     """Every import of the file, in functions too; `types_only` where it stands under `if TYPE_CHECKING:`."""
     return list(_imports(file, file.tree.body, types_only=False))

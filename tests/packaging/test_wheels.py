@@ -3,14 +3,16 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -36,21 +38,37 @@ def run(command: Sequence[str | Path], cwd: Path = ROOT) -> str:
     return done.stdout
 
 
+def made_once(tmp_path_factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """A folder that `make` fills, once for all worker processes of a run."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / name
+    with FileLock(folder.with_suffix(".lock")):
+        if not (folder / ".made").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            make(folder)
+            (folder / ".made").touch()
+    return folder
+
+
 @pytest.fixture(scope="module")
 def wheels(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    folder = tmp_path_factory.mktemp("wheels")
-    run([*PIP, "wheel", "-q", "--no-build-isolation", "--no-deps", "-w", str(folder), *PROJECTS])
-    return sorted(folder.glob("*.whl"))
+    def build(folder: Path) -> None:
+        run([*PIP, "wheel", "-q", "--no-build-isolation", "--no-deps", "-w", str(folder), *PROJECTS])
+
+    return sorted(made_once(tmp_path_factory, "wheels", build).glob("*.whl"))
 
 
 @pytest.fixture(scope="module")
 def environment(wheels: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An environment in which somebody said `pip install peerkit`."""
-    folder = tmp_path_factory.mktemp("environment")
-    run([sys.executable, "-m", "venv", "--without-pip", folder])
-    pinned = ["-c", str(ROOT / "constraints.txt"), "--only-binary", ":all:", "--find-links", str(wheels[0].parent)]
-    run([*PIP, "--python", str(folder / "bin/python"), "install", "-q", "--no-compile", *pinned, "peerkit"])
-    return folder
+
+    def install(folder: Path) -> None:
+        run([sys.executable, "-m", "venv", "--without-pip", folder])
+        pinned = ["-c", str(ROOT / "constraints.txt"), "--only-binary", ":all:", "--find-links", str(wheels[0].parent)]
+        run([*PIP, "--python", str(folder / "bin/python"), "install", "-q", "--no-compile", *pinned, "peerkit"])
+
+    return made_once(tmp_path_factory, "environment", install)
 
 
 def test_wheels_carry_code_types_and_data(wheels: list[Path]) -> None:
