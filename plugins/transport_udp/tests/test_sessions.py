@@ -7,6 +7,7 @@ import pytest
 
 import peerkit
 from peerkit._io.datagram import BatchEndpoint
+from peerkit.event import SessionPathsChanged
 from peerkit.transport import Buffer
 from plugins.transport_udp.tests.nodes import profile
 
@@ -80,6 +81,8 @@ def test_bulk_arrives_whole_and_the_datagrams_grow(datagram_bytes: int) -> None:
         (path,) = peer.session.paths
         assert path.max_datagram_bytes == datagram_bytes
         assert path.window_bytes > 10_000
+        changes = [e.event for e in a.events.recent() if isinstance(e.event, SessionPathsChanged)]
+        assert len(changes) <= 1, "larger datagrams are no other path"
 
     with_two_nodes(body, settings={"max_datagram_bytes": datagram_bytes})
 

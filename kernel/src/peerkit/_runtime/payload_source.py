@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from .._session import payloads as packets
+from ..address import Address
 from ..errors import PeerkitError
-from ..transport import Buffer, FrameSource
+from ..transport import Buffer, FrameSource, PathKind
 from .session import RuntimeSession
 from .session_context import SessionContext
 
@@ -25,6 +26,7 @@ class PayloadSource:
         self._download = context.download
         self._resume: asyncio.TimerHandle | None = None  # set while the upload limit holds us
         self._renew: asyncio.TimerHandle | None = None  # set while the download limit holds the peer's credit
+        self._told_paths = self._paths
 
     def __repr__(self) -> str:
         return f"<PayloadSource of {self._session!r}>"
@@ -90,8 +92,16 @@ class PayloadSource:
     def farewell(self, error: PeerkitError) -> bytes:
         return self._session.farewell(error)
 
+    @property
+    def _paths(self) -> tuple[Address, Address, PathKind, int]:
+        """What the node is told of: not the size of packets, which changes often."""
+        paths = self._session.paths
+        return paths[0].local, paths[0].remote, paths[0].kind, len(paths)
+
     def paths_changed(self) -> None:
-        self._context.owner.paths_changed(self._session)
+        if self._paths != self._told_paths:
+            self._told_paths = self._paths
+            self._context.owner.paths_changed(self._session)
 
     def carrier_lost(self, reason: str, by_peer: bool) -> None:
         self._session.carrier_lost(reason, by_peer)
