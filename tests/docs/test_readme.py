@@ -14,7 +14,7 @@ README = (ROOT / "README.md").read_text("utf-8")
 @pytest.mark.integration
 def test_the_ten_lines_run_as_printed(tmp_path: Path) -> None:
     (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=50)
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=100)
     assert (done.stdout, done.stderr, done.returncode) == ("b'hello'\n", "", 0)
 
 

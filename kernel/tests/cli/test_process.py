@@ -13,7 +13,7 @@ import pytest
 from kernel.tests.control.nodes import serving_on_a_thread
 from kernel.tests.control.operations import Tasks
 
-TIMEOUT_S = 30.0
+TIMEOUT_S = 100.0
 pytestmark = pytest.mark.integration
 
 

@@ -17,7 +17,7 @@ from kernel.tests.control.operations import Tasks
 from peerkit.client import Client, Progress, SyncClient
 from peerkit.errors import EndpointClosed, NodeNotRunning, NotFound, PeerkitError, TrustDenied, UsageError
 
-DEADLINE_S = 20.0
+DEADLINE_S = 100.0
 
 
 @pytest.mark.parametrize("use_tcp", [False, True])

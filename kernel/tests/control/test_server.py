@@ -23,7 +23,7 @@ from peerkit._control.wire import MAX_LINE_BYTES
 from peerkit.errors import NodeNotRunning, StorageError
 
 Json = dict[str, object]
-DEADLINE_S = 20.0
+DEADLINE_S = 100.0
 
 
 class Caller:

@@ -34,7 +34,7 @@ def on_loop(request: pytest.FixtureRequest) -> OnLoop:
 
         async def within_20_s() -> None:
             asyncio.get_running_loop().set_exception_handler(lambda _, context: problems.append(context))
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(100):
                 await main
 
         with asyncio.Runner(loop_factory=factory) as runner:

@@ -31,7 +31,7 @@ def profile(listen: str, tls: bool) -> dict[str, object]:
 def with_two_nodes(listen: str, tls: bool, body: Callable[[peerkit.Node, peerkit.Node], Awaitable[None]]) -> None:
     async def main() -> None:
         async with (
-            asyncio.timeout(30),
+            asyncio.timeout(100),
             peerkit.Node.open(profile(listen, tls), protocols=[echo()]) as a,
             peerkit.Node.open(profile(listen, tls), protocols=[echo()]) as b,
         ):

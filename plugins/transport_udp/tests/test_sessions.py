@@ -38,7 +38,7 @@ def with_two_nodes(
 ) -> None:
     async def main() -> None:
         async with (
-            asyncio.timeout(50),
+            asyncio.timeout(100),
             peerkit.Node.open(profile(listen, settings), protocols=protocols()) as a,
             peerkit.Node.open(profile(listen, settings), protocols=protocols()) as b,
         ):
