@@ -41,6 +41,8 @@ class Dial:
     def give(self, session: RuntimeSession) -> RuntimeSession:
         """From now on the session is for the caller to end."""
         self._is_given = True
+        if self.taken_by is not None:
+            self.taken_by.let_go()
         return session
 
     def close(self) -> None:
@@ -100,6 +102,10 @@ class RuntimeAttempt:
         self._finish(ConnectFailed(str(self.address.without_peer()), "the dial was cancelled"))
         if self._taken is not None and self._taken.session is not None:
             self._taken.session.end(Code.CANCELLED, "the dial was cancelled")
+
+    def let_go(self) -> None:
+        """The session is no concern of the dial any more, nor is what its handshake left."""
+        self._taken = None
 
     # -- the openings' side --------------------------------------------------------------------------------------
 

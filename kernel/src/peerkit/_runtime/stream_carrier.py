@@ -88,6 +88,8 @@ class StreamCarrier:
         return scratch
 
     def buffer_updated(self, nbytes: int) -> None:
+        if self._state is _State.CLOSED:
+            return
         scratch = self._context.scratch
         total = len(self._left) + nbytes
         self._left = b""
@@ -260,25 +262,26 @@ class StreamCarrier:
 
     def _shut(self, at_once: bool = False) -> None:
         """Close the pipe, unless told otherwise after what was written; the session has been told already."""
-        self._state = _State.CLOSED
-        self._cancel_timers()
+        self._let_go()
         if at_once:
             self._pipe.abort()
         else:
             self._pipe.close()
 
-    def _cancel_timers(self) -> None:
+    def _let_go(self) -> None:
+        """Keys and session are freed now, and not when the garbage collector comes: there may be many a second."""
+        self._state = _State.CLOSED
         if self._timer is not None:
             self._timer.cancel()
         self._throttle.cancel()
+        self._sealer = self._opener = self._session = None
 
     def _fail(self, error: PeerkitError, lost: bool = False) -> None:
         """The connection cannot go on: say why to the peer if it is proven, close, tell whoever waits."""
         if self._state is _State.CLOSED:
             return
-        self._state = _State.CLOSED
-        self._cancel_timers()
-        session = self._session
+        session, sealer = self._session, self._sealer
+        self._let_go()
         if session is None:
             if self._opening is not None:
                 self._opening.give_up(error)
@@ -288,8 +291,8 @@ class StreamCarrier:
         if isinstance(error, RemoteProtocolError):
             self._context.counters.broken_rules += 1
         if not lost:
-            if self._sealer is not None:
-                self._pipe.write(self._sealer.seal(session.farewell(error)))
+            if sealer is not None:
+                self._pipe.write(sealer.seal(session.farewell(error)))
             self._pipe.close()
         session.carrier_lost(str(error), by_peer=lost)
 
