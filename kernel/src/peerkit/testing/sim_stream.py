@@ -71,7 +71,7 @@ class SimPipe:
         self._handler: PipeHandler | None = None
         self._state = _State.OPEN
         self._wire: deque[tuple[float, bytes | _Mark]] = deque()
-        self._inbox: deque[bytes | _Mark] = deque()
+        self._inbox: deque[bytes | _Mark] | None = None  # few pipes ever need one, and an empty deque takes 0.6 KiB
         self._last_due = 0.0
         self._in_flight = 0
         self._read_paused = False
@@ -166,9 +166,10 @@ class SimPipe:
             if not isinstance(piece, _Mark):
                 self._send(_Mark.RST, 0)
         elif piece is _Mark.RST and self._handler is not None:  # before there is a handler it waits for one
-            self._inbox.clear()
             self._end(RESET)
         elif self._inbox or self._read_paused or self._handler is None:
+            if self._inbox is None:
+                self._inbox = deque()
             self._inbox.append(piece)
         elif piece is _Mark.FIN:
             self._end("")
@@ -191,6 +192,8 @@ class SimPipe:
         try:
             while done < total and self._state is _State.OPEN:
                 if self._read_paused:
+                    if self._inbox is None:
+                        self._inbox = deque()
                     self._inbox.appendleft(bytes(view[done:]))
                     break
                 buffer = handler.get_buffer(total - done)
@@ -217,11 +220,16 @@ class SimPipe:
         if self._state is _State.LOST:
             return
         self._state = _State.LOST
-        self._inbox.clear()
+        self._inbox = None
         self._host.pipes.pop(self, None)
         handler, self._handler = self._handler, None
         if handler is not None:
             handler.connection_lost(reason)
+        other = self.peer
+        if other._state is _State.LOST:  # nothing travels any more: both are freed, now that neither holds the other
+            self._wire.clear()
+            other._wire.clear()
+            del self.peer, other.peer
 
 
 class SimListener:
