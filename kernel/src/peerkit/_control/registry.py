@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import to_jsonable_python
 
 from ..errors import PluginConflictError, PluginLoadError, UsageError
-from ..operation import Arg, Model, Operation, RequestT
+from ..operation import Arg, Column, Model, Operation, RequestT
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*")
 MAX_PROBLEMS = 8  # of one refused request: a list of a million wrong items must not give a million sentences
@@ -143,9 +143,18 @@ def _sentence(location: tuple[int | str, ...], problem: str) -> str:
     return f"{path[:80] or 'arguments'}: {text[:1].lower()}{text[1:200]}"
 
 
-@lru_cache(maxsize=256)  # 2 ms each, and a process may hold a thousand nodes with the same operations
-def _schema(request: type[BaseModel]) -> dict[str, object]:
-    return request.model_json_schema()
+# A process may hold a thousand nodes with the same operations: a schema takes 2 ms, and all these models 60 KiB a node.
+
+
+@lru_cache(maxsize=256)
+def _arguments(request: type[BaseModel]) -> tuple[dict[str, object], tuple[Parameter, ...]]:
+    schema = request.model_json_schema()
+    return schema, tuple(_parameters(request, schema))
+
+
+@lru_cache(maxsize=256)
+def _columns(columns: tuple[Column, ...]) -> tuple[ColumnInfo, ...]:
+    return tuple(ColumnInfo(key=c.key, title=c.title, format=c.format) for c in columns)
 
 
 def describe(owner: str, operation: Operation[RequestT]) -> OperationInfo:
@@ -153,8 +162,7 @@ def describe(owner: str, operation: Operation[RequestT]) -> OperationInfo:
     name = operation.name
     if not _NAME.fullmatch(name):
         raise PluginLoadError([f"{owner}: {name!r} is no operation name; use small letters, digits and dots"])
-    schema = _schema(operation.request)
-    parameters = tuple(_parameters(operation.request, schema))
+    schema, parameters = _arguments(operation.request)
     if operation.reach != "owner" and any(parameter.type == "path" for parameter in parameters):
         raise PluginLoadError([f"{owner}: {name} takes a local path, so its reach must be `owner`"])
     open_ended = [p.name for p in parameters if p.positional and (p.many or not p.required)]
@@ -162,7 +170,7 @@ def describe(owner: str, operation: Operation[RequestT]) -> OperationInfo:
         raise PluginLoadError([f"{owner}: {name}: only the last argument by place may be optional or repeated"])
     docs = operation.request.__doc__ or ""
     help_text = "" if operation.request.__name__ == "Nothing" else " ".join(docs.split())
-    columns = tuple(ColumnInfo(key=c.key, title=c.title, format=c.format) for c in operation.view.columns)
+    view = operation.view
     return OperationInfo(
         name=name,
         owner=owner,
@@ -173,7 +181,7 @@ def describe(owner: str, operation: Operation[RequestT]) -> OperationInfo:
         many=operation.many,
         one_shot=operation.one_shot,
         parameters=parameters,
-        view=ViewInfo(kind=operation.view.kind, columns=columns, empty=operation.view.empty, done=operation.view.done),
+        view=ViewInfo(kind=view.kind, columns=_columns(tuple(view.columns)), empty=view.empty, done=view.done),
         errors=tuple(error.code for error in operation.errors),
         request=schema,
     )
