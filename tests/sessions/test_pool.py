@@ -114,6 +114,47 @@ def test_a_full_node_says_so() -> None:
     run(main(), seed=1)
 
 
+def test_idle_strangers_make_room_for_new_ones() -> None:
+    async def main() -> None:
+        async with AsyncExitStack() as stack:
+            net = SimNetwork()
+            quiet = {"member_out": 0}
+            (hub,) = await some_nodes(stack, net, 1, slots={"transient_in": 1, **quiet})
+            first, second = await some_nodes(stack, net, 2, slots=quiet)
+            async with first.pool.transient(hub.record) as session:
+                assert await session.request("echo", b"1") == b"1"
+            with pytest.raises(PeerkitError, match="all transient_in slots are in use"):
+                async with second.pool.transient(hub.record) as session:
+                    await session.request("echo", b"2")
+            await asyncio.sleep(2)
+            async with second.pool.transient(hub.record) as session:
+                assert await session.request("echo", b"2") == b"2"
+
+    run(main(), seed=1)
+
+
+def test_one_neighbourhood_gets_a_share_of_the_inbound_slots() -> None:
+    async def main() -> None:
+        async with AsyncExitStack() as stack:
+            net = SimNetwork()
+            hub = await stack.enter_async_context(
+                open_node(net, ECHO, platform=net.platform("198.18.0.1"), settings={"slots": {"member_in": 8}})
+            )
+            for host in range(1, 4):
+                platform = net.platform(f"9.9.9.{host}")
+                node = await stack.enter_async_context(open_node(net, ECHO, platform=platform))
+                if host <= 2:
+                    await node.connect(hub.addresses[0])
+                    continue
+                with pytest.raises(LimitExceeded, match="all member_in slots are in use"):
+                    await node.connect(hub.addresses[0])
+            elsewhere = await stack.enter_async_context(open_node(net, ECHO, platform=net.platform("9.9.8.1")))
+            await elsewhere.connect(hub.addresses[0])
+            assert len(hub.peers()) == 3
+
+    run(main(), seed=1)
+
+
 def test_transient_sessions_are_shared_and_close_when_idle() -> None:
     async def main() -> None:
         async with AsyncExitStack() as stack:

@@ -1,5 +1,9 @@
-"""How many sessions of each class a node holds.  Every class is bounded: each bound stops a flood of that class."""
+"""How many sessions of each class a node holds.  Every class is bounded: each bound stops a flood of that class.
 
+Of the inbound classes one neighbourhood of the internet gets a quarter, so that whoever owns a /24 cannot take all.
+"""
+
+from collections import Counter
 from dataclasses import dataclass
 from enum import Enum
 
@@ -35,12 +39,19 @@ class SlotLimits:
     handshaking: int = 64
 
 
+SHARE = 4  # one neighbourhood gets 1/SHARE of a class, at least one slot; a guess
+
+
 class Slots:
-    """Counts.  Not here: which session holds which slot."""
+    """Counts.  Not here: which session holds which slot.
+
+    `crowd` is the neighbourhood that a session counts for, `""` for none (local, or chosen by us).
+    """
 
     def __init__(self, limits: SlotLimits) -> None:
         self._limits = {c: int(getattr(limits, c.value)) for c in SlotClass}
         self._used = dict.fromkeys(SlotClass, 0)
+        self._crowds: Counter[tuple[SlotClass, str]] = Counter()
 
     def used(self, slot: SlotClass) -> int:
         return self._used[slot]
@@ -48,13 +59,22 @@ class Slots:
     def free(self, slot: SlotClass) -> int:
         return self._limits[slot] - self._used[slot]
 
-    def take(self, slot: SlotClass) -> bool:
-        """`False`: the class is full and nothing was taken."""
+    def take(self, slot: SlotClass, crowd: str = "") -> bool:
+        """`False`: the class, or the crowd's share of it, is full and nothing was taken."""
         if self.free(slot) <= 0:
             return False
+        if crowd:
+            if self._crowds[slot, crowd] >= max(1, self._limits[slot] // SHARE):
+                return False
+            self._crowds[slot, crowd] += 1
         self._used[slot] += 1
         return True
 
-    def give(self, slot: SlotClass) -> None:
+    def give(self, slot: SlotClass, crowd: str = "") -> None:
+        """Give back what was taken with the same words."""
         self._used[slot] -= 1
         assert self._used[slot] >= 0
+        if crowd:
+            self._crowds[slot, crowd] -= 1
+            if not self._crowds[slot, crowd]:
+                del self._crowds[slot, crowd]

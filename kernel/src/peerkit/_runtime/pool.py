@@ -35,6 +35,7 @@ PARTED_S = 300.0  # a peer that somebody closed on purpose is not dialled by our
 MAX_PARTED = 1024
 DUPLICATE = "another session between the two won"
 JOIN_WAIT_S = 2.0  # how long a peer may take to answer whether a transient session may be a member's
+LEAST_IDLE_S = 1.0  # a stranger's session is not ended for another's before it could ask anything
 DUPLICATE_WAIT_S = 2.0  # how long the loser of a simultaneous open waits for the winner to be confirmed here
 
 
@@ -219,7 +220,7 @@ class RuntimePool:
 
     def _promote(self, session: RuntimeSession) -> None:
         """A transient session, which holds a member's slot beside its own, becomes a member's."""
-        self.slots.give(SlotClass.of(Purpose.TRANSIENT, session.is_dialer))
+        self.slots.give(SlotClass.of(Purpose.TRANSIENT, session.is_dialer), session.crowd)
         if self._transients.get(session.peer_id) is session:
             del self._transients[session.peer_id]
         session.purpose = Purpose.MEMBER
@@ -236,7 +237,7 @@ class RuntimePool:
         if peer is not None and not self._replaces(peer.runtime_session, session):
             return Code.DUPLICATE, DUPLICATE
         slot = SlotClass.of(Purpose.MEMBER, session.is_dialer)
-        if session.agreement.refused or not self.slots.take(slot):
+        if session.agreement.refused or not self.slots.take(slot, session.crowd):
             return Code.LIMIT, "; ".join(session.agreement.refused) or f"all {slot.value} slots are in use"
         self._promote(session)
         self._admit(session)
@@ -246,10 +247,18 @@ class RuntimePool:
         return newer_wins(self.context.peer_id, newer.peer_id, older.is_dialer, newer.is_dialer)
 
     def _make_room(self, slot: SlotClass) -> bool:
-        """Close the transient session that has been idle longest."""
-        if slot is not SlotClass.TRANSIENT_OUT:
+        """Close the transient session of this class that has been idle longest."""
+        if slot not in (SlotClass.TRANSIENT_OUT, SlotClass.TRANSIENT_IN):
             return False
-        idle = [s for s in self._transients.values() if s.is_dialer and not s.borrowers and not s.stats.streams_open]
+        unused_since = self.context.clock.now() - (LEAST_IDLE_S if slot is SlotClass.TRANSIENT_IN else 0.0)
+        idle = [
+            session
+            for session in self._sessions
+            if SlotClass.of(session.purpose, session.is_dialer) is slot
+            and session.last_used_at <= unused_since
+            and not session.borrowers
+            and not session.stats.streams_open
+        ]
         if not idle:
             return False
         oldest = min(idle, key=lambda s: s.last_used_at)
@@ -291,9 +300,11 @@ class RuntimePool:
         return self.slots.free(SlotClass.HANDSHAKING) < self.slots.used(SlotClass.HANDSHAKING)
 
     def session_accepted(self, session: RuntimeSession) -> str:
-        slot = SlotClass.of(session.purpose, False)
-        if self._closing or not self.slots.take(slot):
-            return "the node is stopping" if self._closing else f"all {slot.value} slots are in use"
+        if self._closing:
+            return "the node is stopping"
+        slot, crowd = SlotClass.of(session.purpose, False), session.crowd
+        if not self.slots.take(slot, crowd) and not (self._make_room(slot) and self.slots.take(slot, crowd)):
+            return f"all {slot.value} slots are in use"
         self._admit(session)
         return ""
 
@@ -335,7 +346,7 @@ class RuntimePool:
         if session not in self._sessions:
             return
         del self._sessions[session]
-        self.slots.give(SlotClass.of(session.purpose, session.is_dialer))
+        self.slots.give(SlotClass.of(session.purpose, session.is_dialer), session.crowd)
         if self._transients.get(session.peer_id) is session:
             del self._transients[session.peer_id]
         peer = self._members.get(session.peer_id)

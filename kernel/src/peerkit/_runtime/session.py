@@ -37,6 +37,7 @@ MAX_DATAGRAM_BYTES = 65_000
 
 class RuntimeSession:
     """Attributes:
+    crowd: the neighbourhood for which an inbound session counts among the slots, also when it moves.
     last_received_at: `Clock.now` of the last frame, for liveness.
     last_used_at: when a stream was last opened or closed, for idleness of transient sessions.
     on_settled: called once, after the peer's first frames were taken or when the session is over.
@@ -69,6 +70,7 @@ class RuntimeSession:
         self.loop = context.loop
         self.peer_id: PeerId = result.peer_id
         self.is_dialer = is_dialer
+        self.crowd = "" if is_dialer or carrier.remote.is_local else carrier.remote.prefix
         self.purpose = agreed.purpose
         self.record: PeerRecord | None = None
         self.borrowers = 0
