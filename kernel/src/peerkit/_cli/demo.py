@@ -7,6 +7,7 @@ has, and one file of 64 MiB.  The last node starts when all is shared; it has me
 import hashlib
 import os
 import shutil
+import sys
 import sysconfig
 import tempfile
 import time
@@ -192,8 +193,19 @@ def _tell_how_to_talk(network: DemoNetwork) -> None:
     processes = " ".join(str(node.process.pid) for node in network.nodes)
     click.echo(f"\nThe network goes on. Data directories are in {network.folder}; talk to any node, for example:\n")
     for command in ("peers", f"search {LIBRARY_WORDS}", "status"):
-        click.echo(f"  peerkit --data-dir {last.data_dir} {command}")
-    click.echo(f"\nEnd it with:\n\n  kill {processes} && rm -r {network.folder}")
+        click.echo(f"  {_program()} --data-dir {last.data_dir} {command}")
+    click.echo(f"\nEnd it with:\n\n  kill {processes}; sleep 5; rm -r {network.folder}")
+
+
+def _program() -> str:
+    """How this program is called from here."""
+    program = Path(sys.argv[0]).absolute()
+    found = shutil.which("peerkit")
+    if program.name != "peerkit":
+        return f"{sys.executable} -m peerkit"
+    if found is not None and Path(found).samefile(program):
+        return "peerkit"
+    return os.path.relpath(program) if program.is_relative_to(Path.cwd()) else str(program)
 
 
 def _call(node: DemoNode, op: str, **args: object) -> list[dict[str, Json]]:
