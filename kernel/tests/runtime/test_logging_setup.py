@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from peerkit._runtime.logging_setup import LOGGER, configure, node_logger, shorten
+from peerkit._runtime.logging_setup import LOGGER, MAX_ALIKE, configure, node_logger, shorten
 from peerkit.address import Address
 from peerkit.identity import Identity
 
@@ -88,3 +88,24 @@ def test_embedded_node_configures_nothing(standard: logging.Logger, caplog: pyte
 
 def test_numbers_stay_numbers() -> None:
     assert [shorten(v) for v in (1, 2.5, True, None)] == [1, 2.5, True, None]
+
+
+@pytest.mark.usefixtures("standard")
+@pytest.mark.parametrize("as_json", [False, True])
+def test_what_repeats_is_counted_and_not_written(as_json: bool) -> None:
+    out = written(as_json)
+    log = logging.getLogger(LOGGER)
+
+    def fail(at: float, level: int = logging.ERROR, **fields: object) -> None:
+        log.handle(logging.makeLogRecord({"levelno": level, "created": at, **fields}))
+
+    for n in range(100):
+        fail(1_000.0 + n / 10, msg="plugin %s failed", args=("chat",))
+        fail(1_000.0 + n / 10, msg=f"task failed n={n}", peerkit_event="task failed")
+        fail(1_000.0 + n / 10, logging.INFO, msg="said")
+    text = out.getvalue()
+    assert text.count("plugin chat failed") == text.count("task failed") == MAX_ALIKE
+    assert text.count("said") == 100
+    fail(2_000.0, msg="plugin %s failed", args=("chat",))
+    fail(2_000.0, msg="task failed n=7", peerkit_event="task failed")
+    assert out.getvalue()[len(text) :].count("(and 80 more like it before)") == 2

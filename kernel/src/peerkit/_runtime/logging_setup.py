@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 LOGGER = "peerkit"
+MAX_ALIKE = 20
+ALIKE_S = 60.0
+MAX_KINDS = 1_000
 MAX_VALUE_CHARS = 500  # of one value: a stranger's text must not fill the disk
 
 _ID = re.compile(r"\b[pc][a-z2-7]{55}\b")  # `text_form`: 56 characters of base32 that begin with p or c
@@ -105,6 +108,32 @@ class _Json(logging.Formatter):
         return json.dumps(line, ensure_ascii=False, default=str)
 
 
+class _Repeats(logging.Filter):
+    """Lets `MAX_ALIKE` warnings or errors of one kind through in a minute, and says how many were left out: what a
+    stranger can provoke must not fill the disk."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._seen: dict[tuple[int, object], tuple[float, int]] = {}  # since when, how many
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.levelno < logging.WARNING:
+            return True
+        kind: tuple[int, object] = (record.levelno, getattr(record, "peerkit_event", (record.msg, record.args)))
+        began_at, count = self._seen.get(kind, (record.created, 0))
+        if not 0 <= record.created - began_at < ALIKE_S:
+            if count > MAX_ALIKE:
+                note = f" (and {count - MAX_ALIKE} more like it before)"
+                record.msg, record.args = record.getMessage() + note, ()
+                if isinstance(kind[1], str):
+                    record.peerkit_event = kind[1] + note
+            began_at, count = record.created, 0
+        if len(self._seen) > MAX_KINDS:
+            self._seen.clear()
+        self._seen[kind] = began_at, count + 1
+        return count < MAX_ALIKE
+
+
 def configure(level: str = "info", as_json: bool = False, stream: TextIO | None = None) -> None:
     """Send the records of `peerkit` to `stream` (standard error unless told).  For the command only."""
     logger = logging.getLogger(LOGGER)
@@ -112,6 +141,7 @@ def configure(level: str = "info", as_json: bool = False, stream: TextIO | None 
         logger.removeHandler(handler)
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(_Json() if as_json else _Lines())
+    handler.addFilter(_Repeats())
     logger.addHandler(handler)
     logger.setLevel(LEVELS[level])
     logger.propagate = False
