@@ -29,7 +29,7 @@ def make_pair(window: int = WINDOW, session_window: int = 4 * WINDOW, max_stream
 
 
 def pull(mux: Mux, max_bytes: int = 131_072) -> bytes:
-    return b"".join(mux.frames_to_send(max_bytes))
+    return mux.payload_to_send(max_bytes)
 
 
 def exchange(a: Mux, b: Mux) -> tuple[list[Event], list[Event]]:
@@ -129,7 +129,7 @@ def test_streams_are_counted_and_freed() -> None:
         b.write(there, memoryview(b""), fin=True)
     events, _ = exchange(a, b)
     assert (What.STREAMS, None) in events
-    assert a.can_open and not b.streams
+    assert a.may_open and not b.streams
 
 
 def test_peer_that_opens_too_many_streams_is_an_error() -> None:
@@ -251,6 +251,31 @@ def test_windows_grow_while_they_are_used_up_fast_and_memory_allows() -> None:
     assert b.credit._memory.used == 0
 
 
+def test_message_that_came_in_one_frame_is_taken_whole() -> None:
+    a, b = make_pair()
+    for body in (b"", b"short", bytes(60_000)):
+        a.write(a.open(Kind.MESSAGE, 0), body, fin=True)
+        state = opened(exchange(a, b)[1])
+        assert b.take_whole(state, 60_000) == body
+        assert not b.streams and b.credit.consumed == b.credit.received
+
+
+def test_message_in_pieces_or_too_long_or_partly_read_is_not_taken_whole_and_loses_nothing() -> None:
+    a, b = make_pair()
+    asked = [a.open(Kind.REQUEST, 0) for _ in range(3)]
+    a.write(asked[0], b"in two ")
+    there = [opened(exchange(a, b)[1])]
+    a.write(asked[0], b"pieces", fin=True)
+    exchange(a, b)
+    for state, body in zip(asked[1:], (b"too long", b"partly read"), strict=True):
+        a.write(state, body, fin=True)
+        there.append(opened(exchange(a, b)[1]))
+    assert b.take_whole(there[0], 100) is None and there[0].read(100) == b"in two pieces"
+    assert b.take_whole(there[1], 7) is None and there[1].read(100) == b"too long"
+    assert there[2].read(7) == b"partly " and b.take_whole(there[2], 100) is None and there[2].read(100) == b"read"
+    assert all(state.at_end for state in there)
+
+
 def test_short_message_is_one_frame_also_beside_others() -> None:
     a, _ = make_pair()
     first, second = a.open(Kind.REQUEST, 0), a.open(Kind.REQUEST, 0)
@@ -293,8 +318,8 @@ def test_stream_is_freed_when_its_end_comes_after_everything_was_read() -> None:
 @given(st.lists(st.binary(min_size=1, max_size=40), max_size=8), st.lists(st.integers(1, 50), max_size=12))
 def test_reading_into_buffers_gives_the_bytes_in_order(pieces: list[bytes], sizes: list[int]) -> None:
     state = StreamState(1, Kind.STREAM, 0, True, 0, 1 << 20)
-    for piece in pieces:
-        state.receive(state.received, memoryview(piece), fin=False)
+    for i, piece in enumerate(pieces, 1):
+        state.receive(state.received, memoryview(piece), fin=i == len(pieces))  # a single one is `whole`
     sent, taken = b"".join(pieces), b""
     for size in sizes:
         buffer = bytearray(size)

@@ -62,6 +62,7 @@ class Requests:
 
     def discard(self, waiting: Waiting) -> None:
         self._waiting.pop(waiting, None)
+        waiting.state.answer = None  # or the two would hold each other until the garbage collector comes
 
     def answered(self, waiting: Waiting) -> None:
         """Something of the answer came, or the end of all hope for it."""

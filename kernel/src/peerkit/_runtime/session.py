@@ -152,7 +152,7 @@ class RuntimeSession:
 
     async def request(self, protocol: str, payload: Buffer, timeout_s: float = 30.0) -> bytes:
         index = self._protocol_index(protocol)
-        if not self.mux.can_open:
+        if not self.mux.may_open:
             await self._wait_for_stream(timeout_s)
         state = self.mux.open(Kind.REQUEST, index)
         self.last_used_at = self._context.clock.now()
@@ -168,7 +168,7 @@ class RuntimeSession:
 
     async def send(self, protocol: str, payload: Buffer) -> None:
         index = self._protocol_index(protocol)
-        if not self.mux.can_open:
+        if not self.mux.may_open:
             await self._wait_for_stream(30.0)
         state = self.mux.open(Kind.MESSAGE, index)
         state.final_offset = 0  # nothing comes back
@@ -177,7 +177,7 @@ class RuntimeSession:
 
     async def open_stream(self, protocol: str) -> RuntimeStream:
         index = self._protocol_index(protocol)
-        if not self.mux.can_open:
+        if not self.mux.may_open:
             await self._wait_for_stream(30.0)
         stream = RuntimeStream(self, self.mux.open(Kind.STREAM, index), protocol)
         self.last_used_at = self._context.clock.now()
@@ -216,7 +216,7 @@ class RuntimeSession:
         """Wait until the peer allows another stream.  Raises `LimitExceeded` at the deadline."""
         try:
             async with asyncio.timeout(timeout_s):
-                while not self.mux.can_open and self.is_open:
+                while not self.mux.may_open and self.is_open:
                     waiter = self.loop.create_future()
                     self._stream_waiters.append(waiter)
                     await waiter
@@ -273,11 +273,10 @@ class RuntimeSession:
     def wants_to_send(self) -> bool:
         return self.mux.wants_to_send
 
-    def frames_to_send(self, max_bytes: int) -> list[Buffer]:
-        out = self.mux.frames_to_send(max_bytes)
-        if self._writers or self._drainers:
-            self.pulled()
-        return out
+    @property
+    def awaits_sending(self) -> bool:
+        """Whether `pulled` has somebody to wake."""
+        return bool(self._writers or self._drainers)
 
     def pulled(self) -> None:
         """Frames were given to the carrier: wake whoever waited for that."""

@@ -98,15 +98,15 @@ ControlFrame = (
 )
 
 
-def cut(data: memoryview, at: int, length: int) -> memoryview:
+def cut(data: bytes | memoryview, at: int, length: int) -> bytes | memoryview:
     """`length` bytes from `at`.  Raises `RemoteProtocolError` when there are fewer."""
     piece = data[at : at + length]
-    if piece.nbytes != length:
+    if len(piece) != length:
         raise RemoteProtocolError("a frame is cut short")
     return piece
 
 
-def read_control(data: memoryview, at: int) -> tuple[ControlFrame, int]:
+def read_control(data: bytes | memoryview, at: int) -> tuple[ControlFrame, int]:
     """The frame at `at`, and where the next one begins.
 
     Raises:
@@ -146,7 +146,7 @@ def read_control(data: memoryview, at: int) -> tuple[ControlFrame, int]:
             return _read_extension(data, at, kind)
 
 
-def _read_extension(data: memoryview, at: int, kind: int) -> tuple[ControlFrame, int]:
+def _read_extension(data: bytes | memoryview, at: int, kind: int) -> tuple[ControlFrame, int]:
     if kind < frames.EXTENSION:
         raise RemoteProtocolError(f"frame type {kind:#04x} is not defined")
     _, length = frames.EXTENSION_HEADER.unpack_from(data, at)
@@ -155,7 +155,7 @@ def _read_extension(data: memoryview, at: int, kind: int) -> tuple[ControlFrame,
     return _extension(kind, body), at + int(length)
 
 
-def _extension(kind: int, body: memoryview) -> ControlFrame:
+def _extension(kind: int, body: bytes | memoryview) -> ControlFrame:
     match kind:
         case frames.RECORD:
             return Record(bytes(body))
@@ -167,5 +167,5 @@ def _extension(kind: int, body: memoryview) -> ControlFrame:
             return Unknown(kind)
 
 
-def _reason(data: memoryview) -> str:
+def _reason(data: bytes | memoryview) -> str:
     return bytes(data[: frames.MAX_REASON_BYTES]).decode("utf-8", "replace")

@@ -37,9 +37,12 @@ from .frames import Kind
 from .receive_credit import ReceiveCredit
 from .remote_streams import RemoteStreams
 from .send_queue import SendQueue
-from .stream_state import StreamState
+from .stream_state import COPY_BELOW, StreamState
 
 MIN_WINDOW = 65_536
+
+# Before Python 3.12 a member of an enum costs a search each time it is named (measured: 70 ns).
+OPENED, READABLE, MESSAGE = What.OPENED, What.READABLE, Kind.MESSAGE
 
 
 class Mux:
@@ -55,6 +58,7 @@ class Mux:
     Attributes:
         outgoing: what waits to be sent.
         credit: what the peer may send.
+        may_open: streams that the peer allows to open now.
     """
 
     def __init__(
@@ -77,16 +81,12 @@ class Mux:
         self._peer_window = peer_window
         self.outgoing = SendQueue(peer_session_window)
         self.credit = ReceiveCredit(self.outgoing, window, session_window, memory)
-        self._may_open = peer_max_streams  # cumulative
-        self._opened_by_us = 0
+        self._may_open = peer_max_streams  # cumulative, as the peer tells it
+        self.may_open = peer_max_streams
         self._streams_step = max(1, max_streams // 2)  # ended streams that are told together
         self._remote = RemoteStreams(is_dialer, max_streams)
 
     # -- sending -------------------------------------------------------------------------------------------------
-
-    @property
-    def can_open(self) -> bool:
-        return self._opened_by_us < self._may_open
 
     @property
     def wants_to_send(self) -> bool:
@@ -98,11 +98,11 @@ class Mux:
         Raises:
             LimitExceeded: the peer allows no further stream now.
         """
-        if self._opened_by_us >= self._may_open:
+        if not self.may_open:
             raise LimitExceeded(f"the peer allows no more than {self._may_open} streams so far; wait for some to end")
         state = StreamState(self._next_id, kind, protocol, True, self._peer_window, self._window)
         self._next_id += 2
-        self._opened_by_us += 1
+        self.may_open -= 1
         self.streams_opened += 1
         self.streams[state.id] = state
         return state
@@ -116,7 +116,7 @@ class Mux:
         if state.stopped is not None:
             return  # the peer does not want it; nothing is lost but what it refused
         if fin and self.outgoing.at_once(state, data):
-            if state.receive_done and not state.buffered:
+            if not state.buffered and state.receive_done:
                 self._forget(state)
             return
         state.queue(data)
@@ -137,9 +137,7 @@ class Mux:
             self.outgoing.control(frames.reset(state.id, code, state.send_offset, reason))
         if not state.receive_done:
             self.outgoing.control(frames.STOP_HEADER.pack(frames.STOP, state.id, code & 0xFFFF))
-        state.pending.clear()
-        state.queued_bytes = 0
-        state.fin_queued = state.fin_sent = True
+        state.end_sending()
         if state.reset_code is None and not state.at_end:
             state.reset_code, state.reset_reason = code, reason
         self.credit.give_back(state.buffered)
@@ -170,6 +168,10 @@ class Mux:
         """Queue a datagram; `False` when the queue was full and the oldest had to go."""
         return self.outgoing.unreliable(frames.DATAGRAM_HEADER.pack(frames.DATAGRAM, protocol, len(data)), data)
 
+    def payload_to_send(self, max_bytes: int) -> bytes:
+        """`frames_to_send` in one piece; empty when everything waits for the peer's credit."""
+        return self.outgoing.take_lone(max_bytes) or b"".join(self.frames_to_send(max_bytes))
+
     def frames_to_send(self, max_bytes: int) -> list[Buffer]:
         """Whole frames, at most `max_bytes` together; control first, then datagrams, then streams by priority."""
         sent_all: list[StreamState] = []
@@ -186,14 +188,16 @@ class Mux:
 
     # -- receiving -----------------------------------------------------------------------------------------------
 
-    def receive_frames(self, data: memoryview) -> list[Event]:
+    def receive_frames(self, data: bytes | memoryview) -> list[Event]:
         """Take the plaintext of one record or packet.
 
         Raises:
             RemoteProtocolError: a malformed frame or a broken rule; the session must be closed.
         """
         events: list[Event] = []
-        at, end = 0, data.nbytes
+        at, end = 0, len(data)
+        if end >= COPY_BELOW:
+            data = memoryview(data)  # pieces of it are not copied; small ones are, in one step, by cutting `bytes`
         try:
             while at < end:
                 kind = data[at]
@@ -213,27 +217,26 @@ class Mux:
             raise RemoteProtocolError("a frame is cut short") from None
         return events
 
-    def _on_open(self, id: int, what: int, protocol: int, data: memoryview, fin: int, events: list[Event]) -> None:
-        if what > Kind.MESSAGE or protocol >= self.protocols:
+    def _on_open(
+        self, id: int, what: int, protocol: int, data: bytes | memoryview, fin: int, events: list[Event]
+    ) -> None:
+        if what > MESSAGE or protocol >= self.protocols:
             raise RemoteProtocolError("a stream was opened for a protocol that was not agreed")
-        state = self.streams.get(id)
         if not self._remote.opening(id):
             return  # a copy of an opening that we had
-        if state is None:
-            state = self._new_remote(id)
+        state = self.streams.get(id) or self._new_remote(id)
         state.kind = frames.KINDS[what]
         state.protocol = protocol
         state.opened = True
-        if state.kind is Kind.MESSAGE:
+        if what == MESSAGE:
             state.fin_queued = state.fin_sent = True
         if state.reset_code is None:
             self.credit.count(state.receive(0, data, bool(fin)))
-        events.append((What.OPENED, state))
+        events.append((OPENED, state))
 
     def _new_remote(self, id: int) -> StreamState:
-        state = StreamState(id, Kind.STREAM, 0, False, self._peer_window, self._window)
+        state = self.streams[id] = StreamState(id, Kind.STREAM, 0, False, self._peer_window, self._window)
         state.opened = False
-        self.streams[id] = state
         self.streams_opened += 1
         return state
 
@@ -241,17 +244,17 @@ class Mux:
         """`None`: of a stream that has ended, so the frame is late or repeated."""
         return self.streams.get(id) or (self._new_remote(id) if self._remote.expects(id) else None)
 
-    def _on_stream(self, id: int, offset: int, data: memoryview, fin: int, events: list[Event]) -> None:
-        state = self._known_or_expected(id)
+    def _on_stream(self, id: int, offset: int, data: bytes | memoryview, fin: int, events: list[Event]) -> None:
+        state = self.streams.get(id) or self._known_or_expected(id)
         if state is None or state.reset_code is not None:
             return
         self.credit.count(state.receive(offset, data, bool(fin)))
         if state.opened:
-            events.append((What.READABLE, state))
-        if state.send_done and state.receive_done and not state.buffered:
+            events.append((READABLE, state))
+        if not state.buffered and state.send_done and state.receive_done:
             self._forget(state)  # the end came by itself, after everything was read
 
-    def _on_control(self, data: memoryview, at: int, events: list[Event]) -> int:
+    def _on_control(self, data: bytes | memoryview, at: int, events: list[Event]) -> int:
         """One frame that carries no stream data; returns where the next begins."""
         frame, at = read_control(data, at)
         match frame:
@@ -267,6 +270,7 @@ class Mux:
                         self.outgoing.stream(state)
             case MaxStreams(count):
                 if count > self._may_open:
+                    self.may_open += count - self._may_open
                     self._may_open = count
                     events.append((What.STREAMS, None))
             case Reset(id, code, offset, reason):
@@ -284,7 +288,7 @@ class Mux:
                     self.unknown_frames += 1
             case Close(code, reason):
                 events.append((What.CLOSED, (code, reason)))
-                return data.nbytes
+                return len(data)
             case Record(signed):
                 events.append((What.RECORD, signed))
             case Join():
@@ -302,9 +306,7 @@ class Mux:
         if state is None or state.stopped is not None or state.fin_sent:
             return
         state.stopped = code
-        state.pending.clear()
-        state.queued_bytes = 0
-        state.fin_queued = state.fin_sent = True
+        state.end_sending()
         self.outgoing.control(frames.reset(id, code, state.send_offset))
         events.append((What.STOPPED, state))
         if state.receive_done and not state.buffered:
@@ -338,12 +340,15 @@ class Mux:
             self._forget(state)
 
     def take_whole(self, state: StreamState, max_bytes: int) -> bytes | None:
-        """A message of which all is here and nothing was read yet, the ordinary case; `None` when it is not so, or when
-        it is longer than `max_bytes`."""
+        """A message that came in one frame, the ordinary case; `None` when it did not, or was read already, or when it
+        is longer than `max_bytes`."""
+        body = state.whole
         n = state.buffered
-        if n != state.final_offset or n > max_bytes:
+        if body is None or n > max_bytes:
             return None
-        body = state.read(n)
+        state.whole = None
+        state.buffered = 0
+        state.consumed = n
         self.credit.give_back(n)
         if state.send_done:
             self._forget(state)
@@ -357,7 +362,7 @@ class Mux:
             return
         if not state.opened:
             self._remote.opening(state.id)  # ended before its opening frame came, which then counts as a copy
-        self._remote.allowed += 1
+        self._remote.allow_another()
         if self._remote.allowed % self._streams_step == 0:
             self.outgoing.control(frames.MAX_STREAMS_HEADER.pack(frames.MAX_STREAMS, self._remote.allowed))
 
@@ -367,8 +372,7 @@ class Mux:
         for state in ended:
             if state.reset_code is None and not state.receive_done:
                 state.reset_code, state.reset_reason = code, reason
-            state.pending.clear()
-            state.fin_queued = state.fin_sent = True
+            state.end_sending()
         self.streams.clear()
         self.outgoing.drop_streams()
         self.credit.close()

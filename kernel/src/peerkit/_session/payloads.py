@@ -38,7 +38,7 @@ def receive_payloads(mux: Mux, payloads: Sequence[Buffer]) -> list[Event]:
                     last = state
                     events.append((What.READABLE, state))
                 continue
-        events += mux.receive_frames(memoryview(payload))
+        events += mux.receive_frames(payload if isinstance(payload, bytes) else memoryview(payload))
         last = None
     mux.credit.count(grown)
     return events
@@ -98,6 +98,6 @@ def _pieces(data: memoryview, at: int, max_bytes: int) -> tuple[list[bytes], int
     for start in starts:
         part = body[start : start + room]
         last = fin if start + room >= length else 0
-        header = frames.STREAM_HEADER.pack(frames.STREAM | last, id, offset + start, part.nbytes)
+        header = frames.STREAM_HEADER.pack(frames.STREAM | last, id, offset + start, len(part))
         pieces.append(header + part)
     return pieces, end

@@ -14,7 +14,7 @@ In: bytes of the pipe.  Out: handshake messages, opened plaintexts, sealed recor
 """
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from ..errors import RemoteProtocolError, VerificationFailed
 from ..security import PacketProtection, PlaintextWrapper
@@ -27,6 +27,8 @@ MAX_HANDSHAKE_MESSAGES = 4
 HEADER = struct.Struct("!I")
 _PHASE = 1 << 31
 _LENGTH = 0xFF_FFFF
+_RESERVED = 0xFFFF_FFFF & ~(_PHASE | _LENGTH)
+_unpack_header = HEADER.unpack_from
 
 
 class Sealer:
@@ -62,32 +64,50 @@ class Sealer:
 
 
 class Opener:
-    """Opens the records of one direction."""
+    """Opens the records of one direction.
+
+    Attributes:
+        rest: the first bytes of a record that has not come whole.
+    """
 
     def __init__(self, protection: PacketProtection, wrappers: Sequence[PlaintextWrapper] = ()) -> None:
         self._protection = protection
         self._counter = 0
         self._phase = 0
         self._wrappers = tuple(reversed(wrappers))
+        self._min = protection.overhead
         self._max = MAX_PLAINTEXT + protection.overhead
+        self.rest = b""
 
-    def record_bytes(self, header: int) -> int:
-        """Length of the body that follows a header.  Raises `RemoteProtocolError` when it cannot be one."""
-        length = header & _LENGTH
-        if header & ~(_PHASE | _LENGTH) or not self._protection.overhead <= length <= self._max:
-            raise RemoteProtocolError(f"a record of {length} bytes is not allowed")
-        return length
+    def records(self, data: memoryview) -> Iterator[bytes]:
+        """The plaintext of each record in `data`, which begins with `rest`.
 
-    def open(self, header: memoryview, sealed: memoryview) -> bytes:
-        """Raises `RemoteProtocolError` when the record is not the next one that the peer sealed."""
-        if (header[0] & 0x80) << 24 != self._phase:
+        Raises:
+            RemoteProtocolError: a length that cannot be one, or a record that is not the next one that the peer sealed.
+        """
+        at, end = 0, len(data)
+        while end - at >= 4:
+            (header,) = _unpack_header(data, at)
+            length = header & _LENGTH
+            if header & _RESERVED or not self._min <= length <= self._max:
+                raise RemoteProtocolError(f"a record of {length} bytes is not allowed")
+            body = at + 4
+            stop = body + length
+            if stop > end:
+                break
+            yield self._open(header, data[at:body], data[body:stop])
+            at = stop
+        self.rest = bytes(data[at:]) if at < end else b""
+
+    def _open(self, header: int, associated: memoryview, sealed: memoryview) -> bytes:
+        if header & _PHASE != self._phase:
             if self._counter == 0:
                 raise RemoteProtocolError("the peer changed its key twice at once")
             self._protection = self._protection.next_generation()
             self._counter = 0
             self._phase ^= _PHASE
         try:
-            plaintext = self._protection.open(self._counter, header, sealed)
+            plaintext = self._protection.open(self._counter, associated, sealed)
         except VerificationFailed:
             raise RemoteProtocolError("a record does not verify: it was changed on the way") from None
         self._counter += 1

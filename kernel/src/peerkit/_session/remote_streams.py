@@ -1,4 +1,4 @@
-"""Which streams the peer has opened, by their ordinal numbers, also when frames come out of order."""
+"""Which streams the peer has opened, also when frames come out of order."""
 
 from ..errors import RemoteProtocolError
 
@@ -14,9 +14,15 @@ class RemoteStreams:
 
     def __init__(self, is_dialer: bool, max_streams: int) -> None:
         self.allowed = max_streams
-        self._parity = 0 if is_dialer else 1
-        self._highest = -1
-        self._skipped: set[int] = set()  # below the highest, not come yet; fewer than `max_streams`
+        self._first = 2 if is_dialer else 1
+        self._next = self._first  # the lowest id of which nothing has come
+        self._end = self._first + 2 * max_streams  # ids from here on are not allowed yet
+        self._skipped: set[int] = set()  # below the next, not opened yet; fewer than `max_streams`
+
+    def allow_another(self) -> None:
+        """One of them has ended."""
+        self.allowed += 1
+        self._end += 2
 
     def opening(self, id: int) -> bool:
         """An opening frame came; `False` when that stream was opened before.
@@ -24,31 +30,32 @@ class RemoteStreams:
         Raises:
             RemoteProtocolError: the id is not the peer's, or beyond what it may open.
         """
-        ordinal = self._ordinal(id)
-        if ordinal > self._highest:
-            if ordinal > self._highest + 1:
-                self._skipped.update(range(self._highest + 1, ordinal))
-            self._highest = ordinal
+        if id == self._next < self._end:  # the ordinary case
+            self._next = id + 2
             return True
-        if ordinal in self._skipped:
-            self._skipped.discard(ordinal)
+        self._check(id)
+        self._skip_to(id)
+        if id in self._skipped:
+            self._skipped.discard(id)
             return True
         return False
 
     def expects(self, id: int) -> bool:
         """A frame of a stream came whose opening frame may still be on its way.  Raises as `opening` does."""
-        if id % 2 != self._parity:
+        if (id - self._first) % 2:
             return False
-        ordinal = self._ordinal(id)
-        if ordinal > self._highest:
-            self._skipped.update(range(self._highest + 1, ordinal + 1))
-            self._highest = ordinal
-        return ordinal in self._skipped
+        self._check(id)
+        self._skip_to(id)
+        return id in self._skipped
 
-    def _ordinal(self, id: int) -> int:
-        if id == 0 or id % 2 != self._parity:
+    def _skip_to(self, id: int) -> None:
+        """All up to `id` are waited for."""
+        if id >= self._next:
+            self._skipped.update(range(self._next, id + 2, 2))
+            self._next = id + 2
+
+    def _check(self, id: int) -> None:
+        if id == 0 or (id - self._first) % 2:
             raise RemoteProtocolError(f"stream {id} is not the peer's to open")
-        ordinal = (id - 1) // 2
-        if ordinal >= self.allowed:
+        if id >= self._end:
             raise RemoteProtocolError(f"the peer opened more than the {self.allowed} streams it may")
-        return ordinal

@@ -97,15 +97,19 @@ class SendQueue:
         state.fin_queued = state.fin_sent = True
         return True
 
+    def take_lone(self, max_bytes: int) -> bytes:
+        """The one frame that waits, as a request or an answer does; empty when it is otherwise: `take` knows more."""
+        control = self._control
+        if len(control) != 1 or self._ready_count or self._unreliable or len(control[0]) > max_bytes:
+            return b""
+        frame = control.popleft()
+        self.bytes_out += len(frame)
+        return frame
+
     def take(self, max_bytes: int, sent_all: list[StreamState]) -> list[Buffer]:
         """Whole frames, at most `max_bytes` together.  Streams whose end went out are added to `sent_all`."""
         out: list[Buffer] = []
         room = max_bytes
-        if not self._ready_count and len(self._control) == 1 and not self._unreliable:  # what a request or answer is
-            if len(self._control[0]) <= room:
-                out.append(self._control.popleft())
-                self.bytes_out += len(out[0])
-            return out
         while self._control and len(self._control[0]) <= room:
             frame = self._control.popleft()
             room -= len(frame)

@@ -22,14 +22,15 @@ class StreamState:
         protocol: index into the session's agreed protocols.
         send_offset: bytes given to the carrier so far; `send_credit` is how many the peer allows in all.
         received: highest offset received; `receive_credit` what we allow; `consumed` what the application took.
+        whole: a message that came in one frame and that nobody has read: the ordinary case, which needs no chunks.
         answer: whatever waits for this stream (the runtime's business).
     """
 
     __slots__ = (
+        "_chunks",
         "_gaps",
         "answer",
         "buffered",
-        "chunks",
         "consumed",
         "fin_queued",
         "fin_sent",
@@ -50,6 +51,7 @@ class StreamState:
         "send_credit",
         "send_offset",
         "stopped",
+        "whole",
         "window",
         "window_at",
     )
@@ -63,7 +65,7 @@ class StreamState:
         self.priority = 3
         self.ready = False  # in the mux's queue of streams with something to send
         # sending
-        self.pending: deque[bytes | memoryview] = deque()
+        self.pending: deque[bytes | memoryview] | None = None  # made when bytes wait: a short message's never do
         self.queued_bytes = 0
         self.send_offset = 0
         self.send_credit = send_credit
@@ -71,7 +73,8 @@ class StreamState:
         self.fin_sent = False
         self.stopped: int | None = None  # the peer's STOP code
         # receiving
-        self.chunks: deque[bytes | memoryview] = deque()
+        self.whole: bytes | None = None
+        self._chunks: deque[bytes | memoryview] | None = None
         self.buffered = 0
         self.received = 0
         self.consumed = 0
@@ -103,8 +106,16 @@ class StreamState:
 
     def queue(self, data: bytes | memoryview) -> None:
         if data:
+            if self.pending is None:
+                self.pending = deque()
             self.pending.append(data)
             self.queued_bytes += len(data)
+
+    def end_sending(self) -> None:
+        """Nothing more goes out, also not what waits."""
+        self.pending = None
+        self.queued_bytes = 0
+        self.fin_queued = self.fin_sent = True
 
     def take(self, max_bytes: int) -> bytes | memoryview | None:
         """The next piece to send, at most `max_bytes`, within the peer's credit; `None` when there is none."""
@@ -127,7 +138,7 @@ class StreamState:
         self.send_offset += size * count
         self.queued_bytes -= size * count
         pending = self.pending
-        while count:
+        while count and pending:
             piece = pending[0]
             whole = min(count, len(piece) // size)
             if whole:
@@ -151,13 +162,14 @@ class StreamState:
             yield b"".join(parts)
             count -= 1
 
-    def receive(self, offset: int, data: memoryview, fin: bool) -> int:
+    def receive(self, offset: int, data: bytes | memoryview, fin: bool) -> int:
         """Take a piece at `offset`.  Returns by how much the highest offset grew (for the session's credit).
 
         Raises:
             RemoteProtocolError: beyond our credit, past the final offset, a second and different end, too many gaps.
         """
-        end = offset + data.nbytes
+        length = len(data)
+        end = offset + length
         if end > self.receive_credit:
             raise RemoteProtocolError(f"stream {self.id} sent {end} bytes where {self.receive_credit} were allowed")
         if fin:
@@ -167,14 +179,15 @@ class StreamState:
         if self.final_offset is not None and end > self.final_offset:
             raise RemoteProtocolError(f"stream {self.id} went on past its end")
         if offset == self.received and self._gaps is None:  # the ordinary case, always so on an ordered carrier
-            if data.nbytes:
-                self.chunks.append(bytes(data) if data.nbytes < COPY_BELOW else data)
-                self.buffered += data.nbytes
-                self.received = end
-            return data.nbytes
+            if fin and not offset:
+                self.whole = bytes(data)
+                self.buffered = self.received = length
+            elif length:
+                self.append(bytes(data) if length < COPY_BELOW else data)
+            return length
         return self._receive_out_of_order(offset, data, end)
 
-    def _receive_out_of_order(self, offset: int, data: memoryview, end: int) -> int:
+    def _receive_out_of_order(self, offset: int, data: bytes | memoryview, end: int) -> int:
         before = self.highest
         gaps = self._gaps if self._gaps is not None else Reassembly()
         if offset > self.received:
@@ -186,8 +199,10 @@ class StreamState:
         self._gaps = gaps or None
         return max(0, self.highest - before)
 
-    def append(self, piece: bytes) -> None:
-        self.chunks.append(piece)
+    def append(self, piece: bytes | memoryview) -> None:
+        if self._chunks is None:
+            self._chunks = deque()
+        self._chunks.append(piece)
         self.buffered += len(piece)
         self.received += len(piece)
 
@@ -209,22 +224,23 @@ class StreamState:
 
     def read(self, max_bytes: int) -> bytes:
         """Up to `max_bytes` of what is buffered, in order; `b""` when nothing is."""
-        if not self.chunks:
+        chunks = self._unread()
+        if not chunks:
             return b""
-        head = self.chunks[0]
+        head = chunks[0]
         if len(head) >= max_bytes:
             taken = bytes(head[:max_bytes])
             if len(head) == max_bytes:
-                self.chunks.popleft()
+                chunks.popleft()
             else:
-                self.chunks[0] = memoryview(head)[max_bytes:]
-        elif len(self.chunks) == 1:
-            self.chunks.popleft()
+                chunks[0] = memoryview(head)[max_bytes:]
+        elif len(chunks) == 1:
+            chunks.popleft()
             taken = bytes(head)
         else:
             parts, room = [], max_bytes
-            while self.chunks and len(self.chunks[0]) <= room:
-                part = self.chunks.popleft()
+            while chunks and len(chunks[0]) <= room:
+                part = chunks.popleft()
                 parts.append(part)
                 room -= len(part)
             taken = b"".join(parts)
@@ -234,17 +250,18 @@ class StreamState:
 
     def read_into(self, view: memoryview) -> int:
         """As much as is buffered and fits, in order."""
+        chunks = self._unread()
         at, end = 0, view.nbytes
-        while self.chunks and at < end:
-            head = self.chunks[0]
+        while chunks and at < end:
+            head = chunks[0]
             n = min(len(head), end - at)
             if n == len(head):
                 view[at : at + n] = head
-                self.chunks.popleft()
+                chunks.popleft()
             else:
                 head = memoryview(head)
                 view[at : at + n] = head[:n]
-                self.chunks[0] = head[n:]
+                chunks[0] = head[n:]
             at += n
         self.buffered -= at
         self.consumed += at
@@ -253,9 +270,15 @@ class StreamState:
     def discard(self) -> None:
         """Forget what is buffered (after a reset)."""
         self.consumed += self.buffered
-        self.chunks.clear()
+        self.whole = self._chunks = self._gaps = None
         self.buffered = 0
-        self._gaps = None
+
+    def _unread(self) -> deque[bytes | memoryview] | None:
+        """What is buffered, in order."""
+        if self.whole:
+            self._chunks = deque((self.whole,))
+        self.whole = None
+        return self._chunks
 
 
 def closed_error(state: StreamState, by_peer: bool = True) -> EndpointClosed:
