@@ -27,7 +27,7 @@ from .transport import Buffer
 SECRET_BYTES = 32
 TAG_BYTES = 16
 MAX_PACKETS = 1 << 23  # RFC 9001 §6.6; with records of 128 KiB 2^36 blocks, still an advantage of 2^-57 only
-_NONCE = struct.Struct("!4xQ")
+_pack_nonce = struct.Struct("!4xQ").pack
 _CIPHERS: dict[Aead, type[AESGCM] | type[ChaCha20Poly1305]] = {
     Aead.AES_256_GCM: AESGCM,
     Aead.CHACHA20_POLY1305: ChaCha20Poly1305,
@@ -76,11 +76,11 @@ class AeadProtection:
         return f"<AeadProtection {self._aead.name}>"
 
     def seal(self, counter: int, header: Buffer, plaintext: Buffer) -> bytes:
-        return self._encrypt(_NONCE.pack(counter), plaintext, header)
+        return self._encrypt(_pack_nonce(counter), plaintext, header)
 
     def open(self, counter: int, header: Buffer, sealed: Buffer) -> bytes:
         try:
-            return self._decrypt(_NONCE.pack(counter), sealed, header)
+            return self._decrypt(_pack_nonce(counter), sealed, header)
         except InvalidTag:
             raise VerificationFailed("a packet does not verify: it was changed on the way") from None
 
@@ -104,18 +104,18 @@ class AeadProtection:
     def seal_into(self, counter: int, header: Buffer, plaintext: Buffer, out: bytearray | memoryview) -> None:
         """`seal` into `out`, which has exactly `len(plaintext) + overhead` bytes and does not overlap `plaintext`."""
         if self._encrypt_into is None:
-            out[:] = self._encrypt(_NONCE.pack(counter), plaintext, header)
+            out[:] = self._encrypt(_pack_nonce(counter), plaintext, header)
         else:
-            self._encrypt_into(_NONCE.pack(counter), plaintext, header, out)
+            self._encrypt_into(_pack_nonce(counter), plaintext, header, out)
 
     def open_into(self, counter: int, header: Buffer, sealed: Buffer, out: bytearray | memoryview) -> None:
         """`open` into `out`, which has exactly `len(sealed) - overhead` bytes and does not overlap `sealed`.  When this
         raises `VerificationFailed`, what `out` holds is worth nothing."""
         try:
             if self._decrypt_into is None:
-                out[:] = self._decrypt(_NONCE.pack(counter), sealed, header)
+                out[:] = self._decrypt(_pack_nonce(counter), sealed, header)
             else:
-                self._decrypt_into(_NONCE.pack(counter), sealed, header, out)
+                self._decrypt_into(_pack_nonce(counter), sealed, header, out)
         except InvalidTag:
             raise VerificationFailed("a packet does not verify: it was changed on the way") from None
 

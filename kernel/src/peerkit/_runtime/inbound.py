@@ -18,6 +18,8 @@ from .stream import RuntimeStream
 if TYPE_CHECKING:
     from .session import RuntimeSession
 
+_READABLE, _OPENED = What.READABLE, What.OPENED  # before Python 3.12 each search for a member costs 70 ns
+
 
 class Inbound:
     """The receiving half of one session.
@@ -43,14 +45,14 @@ class Inbound:
         session.last_received_at = now
         self.nbytes += nbytes
         for what, subject in events:
-            if what is What.READABLE:
+            if what is _READABLE:
                 assert isinstance(subject, StreamState)
                 answer = subject.answer
                 if isinstance(answer, Waiting):
-                    self.requests.answered(answer)
+                    self.requests.answered(subject, answer)
                 else:
                     self._on_readable(subject)
-            elif what is What.OPENED:
+            elif what is _OPENED:
                 assert isinstance(subject, StreamState)
                 session.last_used_at = now
                 self.dispatch.opened(subject)

@@ -1,4 +1,4 @@
-"""A whole message on its way in: the peer's request, or (in `requests.py`) the answer to ours."""
+"""A message on its way in that did not come in one frame: the peer's request, or the answer to ours."""
 
 from .._session.stream_state import StreamState
 from ..errors import LimitExceeded
@@ -18,7 +18,6 @@ class Incoming:
         self._max_bytes = max_bytes
         self._parts: list[bytes] = []
         self._size = 0
-        state.answer = self
 
     def take(self) -> int:
         """Move what is buffered out of the stream; returns how much.  Raises `LimitExceeded` when it is too long."""

@@ -67,6 +67,7 @@ class RuntimeSession:
         self._stream_waiters: list[asyncio.Future[None]] = []
         self._drainers: list[asyncio.Future[None]] = []
         self._closed: asyncio.Future[str] = context.loop.create_future()
+        self.is_open = True
         self.loop = context.loop
         self.peer_id: PeerId = result.peer_id
         self.is_dialer = is_dialer
@@ -117,10 +118,6 @@ class RuntimeSession:
         return self._transcript_hash
 
     @property
-    def is_open(self) -> bool:
-        return not self._closed.done()
-
-    @property
     def close_reason(self) -> str:
         return self._closed.result() if self._closed.done() else ""
 
@@ -156,13 +153,13 @@ class RuntimeSession:
             await self._wait_for_stream(timeout_s)
         state = self.mux.open(Kind.REQUEST, index)
         self.last_used_at = self._context.clock.now()
-        waiting = self._requests.add(state, protocol, self.last_used_at + timeout_s, timeout_s)
-        self.mux.write(state, as_bytes(payload), fin=True)
+        answer = self._requests.add(state, protocol, self.last_used_at, timeout_s)
+        self.mux.write(state, payload if isinstance(payload, bytes) else memoryview(payload).cast("B"), fin=True)
         self.carrier.wake()
         try:
-            return await waiting.future
+            return await answer
         finally:
-            self._requests.discard(waiting)
+            self._requests.discard(state)
             if not state.at_end:  # also an answer that came whole as we were cancelled: nobody reads it any more
                 self.reset_stream(state, Code.CANCELLED)
 
@@ -205,8 +202,8 @@ class RuntimeSession:
         return await asyncio.shield(self._closed)
 
     def _protocol_index(self, protocol: str) -> int:
-        if self._closed.done():
-            raise EndpointClosed(f"the session with {self.peer_id.short}", self._closed.result())
+        if not self.is_open:
+            raise EndpointClosed(f"the session with {self.peer_id.short}", self.close_reason)
         index = self._index.get(protocol)
         if index is None:
             raise LocalProtocolError(f"{protocol} was not agreed with {self.peer_id.short}")
@@ -242,7 +239,7 @@ class RuntimeSession:
             self.carrier.wake()
 
     def give_back(self, state: StreamState, nbytes: int) -> None:
-        if not self._closed.done():
+        if self.is_open:
             self.mux.consumed(state, nbytes, self._context.clock.now(), self.round_trip.growth_s)
             self.carrier.wake()
 
@@ -272,11 +269,6 @@ class RuntimeSession:
     @property
     def wants_to_send(self) -> bool:
         return self.mux.wants_to_send
-
-    @property
-    def awaits_sending(self) -> bool:
-        """Whether `pulled` has somebody to wake."""
-        return bool(self._writers or self._drainers)
 
     def pulled(self) -> None:
         """Frames were given to the carrier: wake whoever waited for that."""
@@ -315,11 +307,12 @@ class RuntimeSession:
 
     def _finish(self, reason: str, by_peer: bool, code: int) -> None:
         """End everything that waits on this session, once."""
-        if self._closed.done():
+        if not self.is_open:
             return
+        self.is_open = False
         self.close_code = code
-        self.carrier.close(flush=not by_peer)
         self._closed.set_result(reason)
+        self.carrier.close(flush=not by_peer)
         self.settle()
         error = EndpointClosed(f"the session with {self.peer_id.short}", reason, code, by_peer)
         self._requests.end(error)
@@ -331,11 +324,6 @@ class RuntimeSession:
         _wake_all(self._stream_waiters)
         _wake_all(self._drainers)
         self._context.owner.session_ended(self, reason, by_peer)
-
-
-def as_bytes(data: Buffer) -> bytes | memoryview:
-    """`data` so that `len` counts its bytes; nothing is copied."""
-    return data if isinstance(data, bytes) else memoryview(data).cast("B")
 
 
 def _wake_all(waiters: list[asyncio.Future[None]]) -> None:

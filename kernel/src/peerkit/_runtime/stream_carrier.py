@@ -53,7 +53,7 @@ class StreamCarrier:
         self._sealer: Sealer | None = None
         self._opener: Opener | None = None
         self._session: RuntimeSession | None = None
-        self._outgoing: SendQueue
+        self._outgoing: SendQueue | None = None  # the session's
         self._opening: RuntimeOpening | None = None  # until the session is there
         self._reader: HandshakeReader | None = None
         self._timer: asyncio.TimerHandle | None = None  # of the key's life, then of lingering
@@ -219,11 +219,19 @@ class StreamCarrier:
             self._flush()
 
     def _flush(self) -> None:
-        sealer, session = self._sealer, self._session
-        if sealer is None or session is None:
+        outgoing = self._outgoing
+        if outgoing is None:
             return
-        outgoing, throttle = self._outgoing, self._throttle
-        while outgoing.wants_to_send and not (self._paused or throttle.holds_sending):
+        if outgoing.wants_to_send:
+            self._send_records(outgoing)
+        if self._close_when_flushed and not outgoing.wants_to_send:
+            self._shut()
+
+    def _send_records(self, outgoing: SendQueue) -> None:
+        """What waits, as far as the pipe, limits and the peer's credit allow."""
+        sealer, session, throttle = self._sealer, self._session, self._throttle
+        assert sealer is not None and session is not None
+        while not (self._paused or throttle.holds_sending):
             payload = session.mux.payload_to_send(sealer.max_plaintext)
             if not payload:
                 break  # everything waits for the peer's credit
@@ -231,10 +239,9 @@ class StreamCarrier:
             self._pipe.write(record)
             if throttle.is_on:
                 throttle.sent(len(record[1]))
-        if session.awaits_sending:
-            session.pulled()
-        if self._close_when_flushed and not outgoing.wants_to_send:
-            self._shut()
+            if not outgoing.wants_to_send:
+                break
+        session.pulled()
 
     def close(self, flush: bool) -> None:
         if self._state is _State.CLOSED:
@@ -263,7 +270,7 @@ class StreamCarrier:
         if self._timer is not None:
             self._timer.cancel()
         self._throttle.cancel()
-        self._sealer = self._opener = self._session = None
+        self._sealer = self._opener = self._session = self._outgoing = None
 
     def _fail(self, error: PeerkitError, lost: bool = False) -> None:
         """The connection cannot go on: say why to the peer if it is proven, close, tell whoever waits."""

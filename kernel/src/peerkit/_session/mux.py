@@ -33,7 +33,17 @@ from .control_frames import (
     read_control,
 )
 from .events import Event, What
-from .frames import Kind
+from .frames import (
+    FIN,
+    KINDS,
+    OPEN_HEADER,
+    OPEN_HEADER_BYTES,
+    STREAM,
+    STREAM_HEADER,
+    STREAM_HEADER_BYTES,
+    STREAM_OPEN,
+    Kind,
+)
 from .receive_credit import ReceiveCredit
 from .remote_streams import RemoteStreams
 from .send_queue import SendQueue
@@ -83,7 +93,6 @@ class Mux:
         self.credit = ReceiveCredit(self.outgoing, window, session_window, memory)
         self._may_open = peer_max_streams  # cumulative, as the peer tells it
         self.may_open = peer_max_streams
-        self._streams_step = max(1, max_streams // 2)  # ended streams that are told together
         self._remote = RemoteStreams(is_dialer, max_streams)
 
     # -- sending -------------------------------------------------------------------------------------------------
@@ -201,15 +210,15 @@ class Mux:
         try:
             while at < end:
                 kind = data[at]
-                if kind & 0xFE == frames.STREAM:
-                    _, id, offset, length = frames.STREAM_HEADER.unpack_from(data, at)
-                    at += frames.STREAM_HEADER.size
-                    self._on_stream(id, offset, cut(data, at, length), kind & frames.FIN, events)
+                if kind & 0xFE == STREAM:
+                    _, id, offset, length = STREAM_HEADER.unpack_from(data, at)
+                    at += STREAM_HEADER_BYTES
+                    self._on_stream(id, offset, cut(data, at, length), kind & FIN, events)
                     at += length
-                elif kind & 0xFE == frames.STREAM_OPEN:
-                    _, what, protocol, id, length = frames.OPEN_HEADER.unpack_from(data, at)
-                    at += frames.OPEN_HEADER.size
-                    self._on_open(id, what, protocol, cut(data, at, length), kind & frames.FIN, events)
+                elif kind & 0xFE == STREAM_OPEN:
+                    _, what, protocol, id, length = OPEN_HEADER.unpack_from(data, at)
+                    at += OPEN_HEADER_BYTES
+                    self._on_open(id, what, protocol, cut(data, at, length), kind & FIN, events)
                     at += length
                 else:
                     at = self._on_control(data, at, events)
@@ -225,13 +234,13 @@ class Mux:
         if not self._remote.opening(id):
             return  # a copy of an opening that we had
         state = self.streams.get(id) or self._new_remote(id)
-        state.kind = frames.KINDS[what]
+        state.kind = KINDS[what]
         state.protocol = protocol
         state.opened = True
         if what == MESSAGE:
             state.fin_queued = state.fin_sent = True
         if state.reset_code is None:
-            self.credit.count(state.receive(0, data, bool(fin)))
+            self.credit.count(state.receive(0, data, fin))
         events.append((OPENED, state))
 
     def _new_remote(self, id: int) -> StreamState:
@@ -248,7 +257,7 @@ class Mux:
         state = self.streams.get(id) or self._known_or_expected(id)
         if state is None or state.reset_code is not None:
             return
-        self.credit.count(state.receive(offset, data, bool(fin)))
+        self.credit.count(state.receive(offset, data, fin))
         if state.opened:
             events.append((READABLE, state))
         if not state.buffered and state.send_done and state.receive_done:
@@ -357,13 +366,13 @@ class Mux:
     def _forget(self, state: StreamState) -> None:
         if self.streams.pop(state.id, None) is None:
             return
-        self.credit.forget(state)
+        if state.window != self._window:
+            self.credit.release(state.window - self._window)
         if state.is_ours:
             return
         if not state.opened:
             self._remote.opening(state.id)  # ended before its opening frame came, which then counts as a copy
-        self._remote.allow_another()
-        if self._remote.allowed % self._streams_step == 0:
+        if self._remote.ended():
             self.outgoing.control(frames.MAX_STREAMS_HEADER.pack(frames.MAX_STREAMS, self._remote.allowed))
 
     def end(self, reason: str, code: int) -> list[StreamState]:

@@ -60,10 +60,9 @@ class ReceiveCredit:
         state.receive_credit = state.consumed + state.window
         self._outgoing.control(frames.MAX_STREAM_HEADER.pack(frames.MAX_STREAM, state.id, state.receive_credit))
 
-    def forget(self, state: StreamState) -> None:
-        """The stream is over: what its window had grown by is free again."""
-        if state.window != self._window:
-            self._memory.release(state.window - self._window)
+    def release(self, nbytes: int) -> None:
+        """A stream is over by whose window had grown by `nbytes`."""
+        self._memory.release(nbytes)
 
     def close(self) -> None:
         self._memory.close()

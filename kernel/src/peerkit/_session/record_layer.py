@@ -28,7 +28,7 @@ HEADER = struct.Struct("!I")
 _PHASE = 1 << 31
 _LENGTH = 0xFF_FFFF
 _RESERVED = 0xFFFF_FFFF & ~(_PHASE | _LENGTH)
-_unpack_header = HEADER.unpack_from
+_pack_header, _unpack_header = HEADER.pack, HEADER.unpack_from
 
 
 class Sealer:
@@ -36,31 +36,32 @@ class Sealer:
 
     def __init__(self, protection: PacketProtection, wrappers: Sequence[PlaintextWrapper] = ()) -> None:
         self._protection = protection
+        self._overhead = protection.overhead
+        self._last = protection.max_packets  # counters from here on need another key
         self._counter = 0
         self._phase = 0
         self._wrappers = wrappers
         self.key_updates = 0
-        self._worn = False
         self.max_plaintext = MAX_PLAINTEXT - sum(w.overhead for w in wrappers)
 
     def update_key(self) -> None:
         """Take the next key at the next record (a key lives for an hour at most)."""
-        self._worn = self._counter > 0
+        self._last = self._counter or self._last
 
     def seal(self, plaintext: Buffer) -> tuple[bytes, bytes]:
         """Header and sealed body; changes the key when it is worn out."""
         for wrapper in self._wrappers:
             plaintext = wrapper.wrap(plaintext)
-        if self._worn or self._counter >= self._protection.max_packets:
-            self._worn = False
+        counter = self._counter
+        if counter >= self._last:
             self._protection = self._protection.next_generation()
-            self._counter = 0
+            self._last = self._protection.max_packets
+            counter = 0
             self._phase ^= _PHASE
             self.key_updates += 1
-        header = HEADER.pack(self._phase | (len(plaintext) + self._protection.overhead))
-        sealed = self._protection.seal(self._counter, header, plaintext)
-        self._counter += 1
-        return header, sealed
+        header = _pack_header(self._phase | (len(plaintext) + self._overhead))
+        self._counter = counter + 1
+        return header, self._protection.seal(counter, header, plaintext)
 
 
 class Opener:

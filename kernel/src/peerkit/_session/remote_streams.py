@@ -14,15 +14,17 @@ class RemoteStreams:
 
     def __init__(self, is_dialer: bool, max_streams: int) -> None:
         self.allowed = max_streams
+        self._step = max(1, max_streams // 2)
         self._first = 2 if is_dialer else 1
         self._next = self._first  # the lowest id of which nothing has come
         self._end = self._first + 2 * max_streams  # ids from here on are not allowed yet
         self._skipped: set[int] = set()  # below the next, not opened yet; fewer than `max_streams`
 
-    def allow_another(self) -> None:
-        """One of them has ended."""
+    def ended(self) -> bool:
+        """One of them has ended, so another is allowed; `True` when it is time to tell the peer, several together."""
         self.allowed += 1
         self._end += 2
+        return self.allowed % self._step == 0
 
     def opening(self, id: int) -> bool:
         """An opening frame came; `False` when that stream was opened before.

@@ -16,6 +16,8 @@ MAX_AT_ONCE_BYTES = 512  # as long as the longest reason, so that it fits every 
 MAX_AT_ONCE_FRAMES = 64  # waiting; with more, streams wait for their turn again
 MAX_UNRELIABLE = 256  # queued datagrams, pings and answers to pings; the oldest are dropped
 PRIORITIES = 8
+_STREAM_END, _OPEN_END = frames.STREAM | frames.FIN, frames.STREAM_OPEN | frames.FIN
+_pack_stream, _pack_open = frames.STREAM_HEADER.pack, frames.OPEN_HEADER.pack
 _NONE: deque[StreamState] = deque(maxlen=0)  # of a priority that no stream had yet: an empty deque takes 0.6 KiB
 
 
@@ -86,11 +88,10 @@ class SendQueue:
         ):
             return False
         if state.opened:
-            header = frames.STREAM_HEADER.pack(frames.STREAM | frames.FIN, state.id, 0, size)
+            header = _pack_stream(_STREAM_END, state.id, 0, size)
         else:
             state.opened = True
-            kind = frames.STREAM_OPEN | frames.FIN
-            header = frames.OPEN_HEADER.pack(kind, state.kind, state.protocol, state.id, size)
+            header = _pack_open(_OPEN_END, state.kind, state.protocol, state.id, size)
         self._control.append(header + data)
         self.sent += size
         state.send_offset = size

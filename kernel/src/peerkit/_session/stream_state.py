@@ -162,7 +162,7 @@ class StreamState:
             yield b"".join(parts)
             count -= 1
 
-    def receive(self, offset: int, data: bytes | memoryview, fin: bool) -> int:
+    def receive(self, offset: int, data: bytes | memoryview, fin: int) -> int:
         """Take a piece at `offset`.  Returns by how much the highest offset grew (for the session's credit).
 
         Raises:
