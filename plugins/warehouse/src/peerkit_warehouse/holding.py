@@ -73,6 +73,10 @@ class Holding:
         """Whether this run is inside the content and here."""
         return first + leaves <= self.leaves and (self.held is None or self.held.covers(first, first + leaves))
 
+    def run_bytes(self, first: int, leaves: int) -> int:
+        """Length of a run inside the content."""
+        return (leaves - 1) * LEAF_BYTES + leaf_bytes(self.size, first + leaves - 1)
+
     def read_range(self, first: int, leaves: int, buffer: bytearray) -> Range:
         """Verified leaves, in `buffer` or, when that is too small, in a new one.
 
@@ -82,7 +86,7 @@ class Holding:
         """
         if not self.has(first, leaves):
             raise NotFound(f"leaves {first} to {first + leaves} of {self.content.short} are not here")
-        length = (leaves - 1) * LEAF_BYTES + leaf_bytes(self.size, first + leaves - 1)
+        length = self.run_bytes(first, leaves)
         if len(buffer) < length:
             buffer = bytearray(length)
         view = memoryview(buffer)[:length]

@@ -155,7 +155,7 @@ def _is_taken(path: Path, is_folder: bool) -> bool:
 def _copy_item(item: Item, layout: Layout, fd: int) -> None:
     holding = open_item(item, layout)
     try:
-        buffer = bytearray(GROUP_LEAVES * LEAF_BYTES)
+        buffer = bytearray(min(GROUP_LEAVES * LEAF_BYTES, holding.size))
         for first in range(0, holding.leaves, GROUP_LEAVES):
             view = holding.read_range(first, min(GROUP_LEAVES, holding.leaves - first), buffer).data
             while view.nbytes:

@@ -14,8 +14,7 @@ from peerkit.errors import NotFound, PeerkitError, RemoteProtocolError, Verifica
 
 from . import transfer_codec as codec
 from .holding import Holding
-from .merkle_tree import HASH_BYTES, LEAF_BYTES
-from .scheduler import GROUP_LEAVES
+from .merkle_tree import HASH_BYTES
 from .settings import WarehouseSettings
 from .store import Store
 from .transfer_codec import Ask, Info, Refusal, Request
@@ -144,7 +143,10 @@ class _Serving:
             return _Answer(codec.error(Refusal.BUSY, "all upload slots are taken"))
         server.active += 1
         self.slots += 1
-        buffer = self._free.pop() if self._free else bytearray(GROUP_LEAVES * LEAF_BYTES)
+        length = holding.run_bytes(first, leaves)
+        buffer = self._free.pop() if self._free else bytearray()
+        if len(buffer) < length:
+            buffer = bytearray(length)
         try:
             run = await server.ctx.run_blocking(lambda: holding.read_range(first, leaves, buffer))
         except VerificationFailed:

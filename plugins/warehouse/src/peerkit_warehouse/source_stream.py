@@ -13,7 +13,6 @@ from peerkit.errors import DeadlineExceeded, EndpointClosed, PeerkitError, Remot
 from . import transfer_codec as codec
 from .content_id import ContentId
 from .merkle_tree import HASH_BYTES, LEAF_BYTES
-from .scheduler import GROUP_LEAVES
 from .transfer_codec import Answer, Ask, Head, Info, Refusal, Request
 
 SPARE_BUFFERS = 4  # kept for the next answers: new memory for each costs more than what is copied into it
@@ -178,7 +177,9 @@ class SourceStream:
         if head.length > request.leaves * LEAF_BYTES:
             raise RemoteProtocolError("the source sent more than was asked for")
         hashes = await self._stream.read_exactly((head.count + request.leaves) * HASH_BYTES)
-        buffer = self._spare.pop() if self._spare else bytearray(GROUP_LEAVES * LEAF_BYTES)
+        buffer = self._spare.pop() if self._spare else bytearray()
+        if len(buffer) < head.length:
+            buffer = bytearray(head.length)  # not a whole group: a small file would pay for a mebibyte
         data, at = memoryview(buffer)[: head.length], 0
         while at < head.length:
             n = await self._stream.read_into(data[at:])
