@@ -1,4 +1,4 @@
-"""What the README prints runs as printed."""
+"""What README and docs print runs as printed."""
 
 import re
 import subprocess
@@ -16,6 +16,13 @@ def test_the_ten_lines_run_as_printed(tmp_path: Path) -> None:
     (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=100)
     assert (done.stdout, done.stderr, done.returncode) == ("b'hello'\n", "", 0)
+
+
+@pytest.mark.integration
+def test_the_simulation_runs_as_printed(tmp_path: Path) -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "testing.md").read_text("utf-8"), re.DOTALL)
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=100)
+    assert (done.stdout, done.returncode) == ("b'HELLO'\nunreachable\nb'AGAIN'\n", 0), done.stderr
 
 
 @pytest.mark.parametrize("page", [*sorted(ROOT.glob("docs/**/*.md")), ROOT / "README.md"], ids=lambda p: p.name)
