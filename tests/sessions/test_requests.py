@@ -7,6 +7,8 @@ from contextlib import AsyncExitStack
 import pytest
 
 from peerkit import Peer, ProtocolSpec, Request, Stream
+from peerkit._runtime.handler_budgets import HandlerBudgets
+from peerkit._runtime.pool import RuntimePool
 from peerkit.errors import DeadlineExceeded, EndpointClosed, LocalProtocolError, NotFound
 from peerkit.session import RemoteFailure, Session
 from peerkit.testing import SimNetwork, run
@@ -198,6 +200,34 @@ def test_handlers_of_one_peer_run_in_bounded_number() -> None:
         assert most == 8
 
     between_two(ProtocolSpec("count", "1", on_request=count, max_concurrent=8))(test)
+
+
+def test_handlers_of_all_peers_together_run_in_bounded_number() -> None:
+    async def hang(_: Request) -> bytes:
+        await asyncio.Event().wait()
+        return b""
+
+    async def main() -> None:
+        net = SimNetwork()
+        spec = ProtocolSpec("hang", "1", on_request=hang)
+        async with AsyncExitStack() as stack:
+            server, first, second = [await stack.enter_async_context(open_node(net, spec)) for _ in range(3)]
+            assert isinstance(server.pool, RuntimePool)
+            handlers = server.pool.context.handlers = HandlerBudgets(max_handlers=100, max_of_protocol=3)
+            one, two = await first.connect(server.addresses[0]), await second.connect(server.addresses[0])
+            waiting = [asyncio.ensure_future(one.request("hang", b"")) for _ in range(3)]
+            await asyncio.sleep(1)
+            with pytest.raises(RemoteFailure, match="protocol hang may hold 3 handlers") as refused:
+                await two.request("hang", b"")
+            assert refused.value.remote_code == "limit"
+            await one.close()
+            await asyncio.gather(*waiting, return_exceptions=True)
+            await asyncio.sleep(1)
+            assert handlers.node.used == 0
+            with pytest.raises(DeadlineExceeded):
+                await two.request("hang", b"", timeout_s=3)
+
+    run(main(), seed=1)
 
 
 def test_exported_secrets_are_the_same_at_both_ends_only() -> None:

@@ -1,7 +1,8 @@
 """Bounds on what strangers can make us hold, and on how fast bytes may flow.  Pure; fails closed.
 
-A `Budget` is a node of a tree of scopes, `node > protocol > prefix > session > stream`: what a scope reserves counts in
-every scope above it, so one peer cannot use up its neighbours' share.  A `TokenBucket` bounds a rate.
+A `Budget` is a node of a tree of scopes, as `node > neighbourhood > session` of receive memory and `node > protocol` of
+running handlers: what a scope reserves counts in every scope above it, so one peer cannot use up its neighbours' share.
+A `TokenBucket` bounds a rate.
 """
 
 from collections.abc import Iterator

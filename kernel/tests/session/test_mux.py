@@ -11,6 +11,7 @@ from peerkit._session import frames
 from peerkit._session.events import Event, What
 from peerkit._session.frames import Kind
 from peerkit._session.mux import Mux
+from peerkit._session.receive_credit import MAX_SESSION_WINDOW, MAX_WINDOW
 from peerkit._session.stream_state import StreamState
 from peerkit.errors import LimitExceeded, LocalProtocolError, RemoteProtocolError
 from peerkit.limits import Budget
@@ -18,10 +19,12 @@ from peerkit.limits import Budget
 WINDOW = 65_536
 
 
-def make_pair(window: int = WINDOW, session_window: int = 4 * WINDOW, max_streams: int = 4) -> tuple[Mux, Mux]:
+def make_pair(
+    window: int = WINDOW, session_window: int = 4 * WINDOW, max_streams: int = 4, memory: int = 0
+) -> tuple[Mux, Mux]:
     """Dialer and acceptor with two protocols."""
     ours, theirs = (
-        Mux(d, window, session_window, max_streams, window, session_window, max_streams, Budget("test", session_window))
+        Mux(d, window, session_window, max_streams, window, session_window, max_streams, Budget("test", memory))
         for d in (True, False)
     )
     ours.protocols = theirs.protocols = 2
@@ -66,7 +69,7 @@ def test_request_and_answer_take_one_frame_each() -> None:
     assert len(answer) == frames.STREAM_HEADER.size + 6
     a.receive_frames(memoryview(answer))
     assert asked.read(100) == b"answer" and asked.at_end
-    a.consumed(asked, 6, 0.0, 0.01)
+    a.consumed(asked, 6)
     assert not a.streams and not b.streams
 
 
@@ -80,7 +83,8 @@ def test_sender_stops_at_the_credit_and_goes_on_when_it_is_renewed() -> None:
     taken = 0
     while part := there.read(10_000):
         taken += len(part)
-        b.consumed(there, len(part), 1e9, 0.01)
+        b.credit.now += 1e9  # so slow that no window grows
+        b.consumed(there, len(part))
         exchange(a, b)
     assert taken == 3 * WINDOW
 
@@ -235,20 +239,42 @@ def test_no_bytes_make_it_raise_anything_but_a_protocol_error(data: bytes) -> No
         b.receive_frames(memoryview(data))
 
 
-def test_windows_grow_while_they_are_used_up_fast_and_memory_allows() -> None:
-    a, b = make_pair(session_window=1 << 20)
+def read_all(b: Mux, there: StreamState, pause_s: float) -> None:
+    b.credit.now += pause_s
+    b.consumed(there, len(there.read(1 << 24)))
+
+
+@pytest.mark.parametrize("pause_s", [0.0, 1.0])
+def test_windows_grow_while_they_are_used_up_fast(pause_s: float) -> None:
+    a, b = make_pair(session_window=WINDOW, memory=1 << 30)
     stream = a.open(Kind.STREAM, 0)
-    a.write(stream, memoryview(bytes(1 << 21)))
+    a.write(stream, memoryview(bytes(1 << 26)))
+    exchange(a, b)
+    there = b.streams[stream.id]
+    b.credit.measured(0.1)
+    for _ in range(40):
+        read_all(b, there, pause_s)
+        exchange(a, b)
+    grown = not pause_s
+    assert there.window == (MAX_WINDOW if grown else WINDOW)
+    assert b.credit.limit - b.credit.consumed <= (MAX_SESSION_WINDOW if grown else WINDOW)
+    assert b.credit._memory.used == (MAX_SESSION_WINDOW - WINDOW if grown else 0)
+    b.end("", 0)
+    assert b.credit._memory.used == 0
+
+
+def test_windows_grow_no_further_than_memory_allows() -> None:
+    a, b = make_pair(session_window=WINDOW, memory=4 * WINDOW)
+    stream = a.open(Kind.STREAM, 0)
+    a.write(stream, memoryview(bytes(1 << 26)))
     exchange(a, b)
     there = b.streams[stream.id]
     for _ in range(40):
-        b.consumed(there, len(there.read(1 << 20)), now=0.0, rtt_s=1.0)
+        read_all(b, there, 0.0)
         exchange(a, b)
-    assert there.window > WINDOW
-    assert b.credit._memory.used == there.window - WINDOW <= 1 << 20
-    b.reset(there, 1)
-    exchange(a, b)
-    assert b.credit._memory.used == 0
+        assert there.buffered <= 4 * WINDOW
+    assert b.credit._memory.used == 3 * WINDOW, "doubled twice; a third time would take 4 more"
+    assert b.credit.limit - b.credit.consumed <= 4 * WINDOW
 
 
 def test_message_that_came_in_one_frame_is_taken_whole() -> None:
@@ -308,7 +334,7 @@ def test_stream_is_freed_when_its_end_comes_after_everything_was_read() -> None:
     theirs = b.streams[ours.id]
     b.write(theirs, b"answer")
     exchange(a, b)
-    a.consumed(ours, len(ours.read(100)), 0.0, 0.1)
+    a.consumed(ours, len(ours.read(100)))
     assert ours.id in a.streams
     b.write(theirs, b"", fin=True)
     exchange(a, b)

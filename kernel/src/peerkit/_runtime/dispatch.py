@@ -16,6 +16,7 @@ from .._session.frames import Kind
 from .._session.mux import Mux
 from .._session.stream_state import StreamState
 from ..errors import DeadlineExceeded, LimitExceeded, PeerkitError, RemoteProtocolError
+from ..limits import Budget
 from ..protocol import ProtocolSpec, Request
 from ..session import Code
 from ..trust import Action, Question
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
 _REQUEST, _MESSAGE = Kind.REQUEST, Kind.MESSAGE  # before Python 3.12 each search for a member costs 70 ns
 _TRUST_LIFE_S = 1.0  # a protocol that the gate allowed is not asked about again for so long (a question costs 4 µs)
+
+
+Start = Callable[[], Coroutine[object, object, None]]
 
 
 class Dispatch:
@@ -46,7 +50,8 @@ class Dispatch:
         self._specs = [context.specs[protocol] for protocol in protocols]
         self._owners = [context.owners.get(protocol, "") for protocol in protocols]
         self._running = [0] * len(protocols)
-        self._queued: dict[int, deque[Callable[[], Coroutine[object, object, None]]]] = {}  # by protocol
+        self._queued: dict[int, deque[tuple[StreamState, Start]]] = {}  # by protocol
+        self._handlers: dict[int, Budget] = {}  # by protocol, from the first one on
         self._allowed_until = [-1.0] * len(protocols)
         self._cancels: dict[Callable[[], None], None] = {}  # ordered: a simulation repeats
         self._is_async = [_is_async(context, spec) for spec in self._specs]
@@ -112,7 +117,7 @@ class Dispatch:
         assert handler is not None
         if self._is_async[state.protocol][is_message]:
             work = cast(Callable[[Request], Awaitable[bytes | None]], handler)
-            self._enqueue(state.protocol, lambda: self._answer_later(state, spec, lambda: work(request)))
+            self._enqueue(state, lambda: self._answer_later(state, spec, lambda: work(request)))
             return
         try:
             answer = call_plugin(self._owners[state.protocol], spec.id, handler, request)
@@ -123,7 +128,7 @@ class Dispatch:
             if not is_message:
                 self._session.mux_write(state, answer, fin=True)
         elif inspect.isawaitable(answer):
-            self._enqueue(state.protocol, lambda: self._answer_later(state, spec, lambda: answer))
+            self._enqueue(state, lambda: self._answer_later(state, spec, lambda: answer))
         else:
             self._answer(state, answer)
 
@@ -160,7 +165,7 @@ class Dispatch:
     # -- streams, tasks, datagrams -------------------------------------------------------------------------------
 
     def _start_stream(self, stream: RuntimeStream, spec: ProtocolSpec) -> None:
-        self._enqueue(stream._state.protocol, lambda: self._serve(stream, spec))
+        self._enqueue(stream._state, lambda: self._serve(stream, spec))
 
     async def _serve(self, stream: RuntimeStream, spec: ProtocolSpec) -> None:
         assert spec.on_stream is not None
@@ -175,12 +180,21 @@ class Dispatch:
             self._context.log.debug("a stream's handler ended", protocol=spec.id, error=str(exc))
             self._session.reset_stream(stream._state, Code.FAILURE, f"{exc.code}\0{exc}")
 
-    def _enqueue(self, index: int, start: Callable[[], Coroutine[object, object, None]]) -> None:
+    def _enqueue(self, state: StreamState, start: Start) -> None:
         """Run as a task now, or when an earlier one of this peer and protocol has ended.  The queue is bounded by the
-        number of streams that the peer may have open."""
+        number of streams that the peer may have open; with too many handlers of all peers the stream is refused."""
+        index = state.protocol
         spec = self._context.specs[self._protocols[index]]
         if self._running[index] >= spec.max_concurrent:
-            self._queued.setdefault(index, deque()).append(start)
+            self._queued.setdefault(index, deque()).append((state, start))
+            return
+        budget = self._handlers.get(index)
+        if budget is None:
+            budget = self._handlers[index] = self._context.handlers.open(spec.id, spec.max_concurrent)
+        try:
+            budget.reserve(1)
+        except LimitExceeded as exc:
+            self._fail(state, exc)
             return
         self._running[index] += 1
         cancel: Callable[[], None] | None = None
@@ -189,12 +203,13 @@ class Dispatch:
             try:
                 await start()
             finally:
+                budget.release(1)
                 self._running[index] -= 1
                 if cancel is not None:
                     self._cancels.pop(cancel, None)
                 queued = self._queued.get(index)
-                if queued and self._session.is_open:
-                    self._enqueue(index, queued.popleft())
+                while queued and self._running[index] < spec.max_concurrent and self._session.is_open:
+                    self._enqueue(*queued.popleft())
 
         owner = self._context.owners.get(spec.id, "")
         cancel = self._context.supervisor.spawn(owner, spec.id, run())
@@ -213,6 +228,8 @@ class Dispatch:
     def end(self) -> None:
         """The session is over: stop its handlers."""
         self._queued.clear()
+        for budget in self._handlers.values():
+            budget.close()
         for cancel in tuple(self._cancels):
             cancel()
 

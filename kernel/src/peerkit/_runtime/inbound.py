@@ -33,6 +33,7 @@ class Inbound:
     def __init__(self, session: RuntimeSession, mux: Mux, context: SessionContext, protocols: tuple[str, ...]) -> None:
         self._session = session
         self._context = context
+        self._credit = mux.credit
         self.nbytes = 0
         self.requests = Requests(session, mux, context)
         self.dispatch = Dispatch(session, mux, context, protocols)
@@ -42,7 +43,7 @@ class Inbound:
     def take(self, events: list[Event], nbytes: int, now: float) -> None:
         """What `nbytes` of frames were."""
         session = self._session
-        session.last_received_at = now
+        session.last_received_at = self._credit.now = now
         self.nbytes += nbytes
         for what, subject in events:
             if what is _READABLE:
@@ -83,7 +84,8 @@ class Inbound:
                 self.dispatch.datagram(*subject)
             case What.PONG:
                 assert isinstance(subject, bytes)
-                self.round_trip.answered(subject, now)
+                if self.round_trip.answered(subject, now):
+                    self._credit.measured(self.round_trip.rtt_s)
             case What.RECORD:
                 assert isinstance(subject, bytes)
                 record = received_record(self._context, self._session.peer_id, subject)

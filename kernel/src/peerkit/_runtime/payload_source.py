@@ -72,7 +72,8 @@ class PayloadSource:
         if wait_s > 0:  # more came meanwhile, on this session or another
             self._renew = self._context.loop.call_later(wait_s, self._renew_credit)
             return
-        packets.renew_credit(self._mux, now, self._session.round_trip.growth_s)
+        self._mux.credit.now = now
+        packets.renew_credit(self._mux)
         self._carrier.wake()
 
     def refit(self, payload: Buffer, max_bytes: int) -> list[bytes]:

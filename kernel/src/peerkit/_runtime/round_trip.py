@@ -2,21 +2,16 @@
 
 import math
 
-FIRST_GROWTH_S = 0.05  # a guess until the first answer
-LEAST_GROWTH_S = 0.01
-
 
 class RoundTrip:
     """Attributes:
     rtt_s: smoothed, `nan` before the first answer.
-    growth_s: by which receive windows grow.
     """
 
-    __slots__ = ("_asked_at", "_nonce", "growth_s", "rtt_s")
+    __slots__ = ("_asked_at", "_nonce", "rtt_s")
 
     def __init__(self) -> None:
         self.rtt_s = math.nan
-        self.growth_s = FIRST_GROWTH_S
         self._nonce: bytes | None = None
         self._asked_at = 0.0
 
@@ -24,11 +19,11 @@ class RoundTrip:
         """A ping is on its way; an earlier one without an answer is forgotten."""
         self._nonce, self._asked_at = nonce, now
 
-    def answered(self, nonce: bytes, now: float) -> None:
-        """An answer came; one that was not asked for counts for nothing."""
+    def answered(self, nonce: bytes, now: float) -> bool:
+        """An answer came; one that was not asked for counts for nothing: `False`."""
         if nonce != self._nonce:
-            return
+            return False
         self._nonce = None
         sample = now - self._asked_at
         self.rtt_s = sample if math.isnan(self.rtt_s) else 0.875 * self.rtt_s + 0.125 * sample  # RFC 6298 §2.3
-        self.growth_s = max(self.rtt_s, LEAST_GROWTH_S)
+        return True

@@ -240,7 +240,8 @@ class RuntimeSession:
 
     def give_back(self, state: StreamState, nbytes: int) -> None:
         if self.is_open:
-            self.mux.consumed(state, nbytes, self._context.clock.now(), self.round_trip.growth_s)
+            self.mux.credit.now = self._context.clock.now()
+            self.mux.consumed(state, nbytes)
             self.carrier.wake()
 
     def await_writable(self, stream: RuntimeStream) -> None:

@@ -11,10 +11,12 @@ from .._session.hello import Terms
 from ..address import Address
 from ..clock import Clock, Rng
 from ..identity import PeerId
-from ..limits import Budget, TokenBucket
+from ..limits import TokenBucket
 from ..protocol import ProtocolSpec
 from ..record import PeerRecord
 from ..security import PlaintextWrapper, Security
+from .handler_budgets import HandlerBudgets
+from .receive_memory import ReceiveMemory
 from .supervisor import Supervisor
 from .trust_gate import TrustGate
 
@@ -22,8 +24,6 @@ if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
     from .session import RuntimeSession
-
-MAX_RECEIVE_BYTES = 256 * 1024 * 1024  # what windows of all sessions may grow by; stops many fast senders together
 
 
 class SessionOwner(Protocol):
@@ -70,7 +70,8 @@ class SessionContext:
     """Attributes:
     owners: protocol id → the plugin that registered it (for logs and isolation).
     async_handlers: protocol id → whether its `on_request` and its `on_message` are coroutine functions.
-    receive_memory: what the streams' windows may grow by, for all sessions together.
+    receive_memory: where peers' bytes wait to be read, for all sessions together.
+    handlers: how many run, for all sessions together.
     scratch: one receive buffer for all pipes of the node; it is emptied before the next is read.
     """
 
@@ -92,7 +93,8 @@ class SessionContext:
     download: TokenBucket | None
     owner: SessionOwner
     key_life_s: float = 3600.0
-    receive_memory: Budget = field(default_factory=lambda: Budget("the node's receive windows", MAX_RECEIVE_BYTES))
+    receive_memory: ReceiveMemory = field(default_factory=ReceiveMemory)
+    handlers: HandlerBudgets = field(default_factory=HandlerBudgets)
     counters: Counters = field(default_factory=Counters)
     scratch: memoryview = field(default_factory=lambda: memoryview(bytearray(16_384)))
     hello_cache: dict[tuple[str, int], bytes] = field(default_factory=dict)

@@ -18,12 +18,13 @@ from typing import TYPE_CHECKING
 from .._session import hello
 from .._session.hello import Agreed
 from .._session.mux import Mux
+from .._session.receive_credit import MAX_SESSION_WINDOW
 from ..address import Address
 from ..datagram import SessionKeys, SessionOpening
 from ..errors import ConnectFailed, LimitExceeded, PeerkitError, RemoteProtocolError, TrustDenied
 from ..identity import PeerId, hkdf
 from ..protection import AeadProtection
-from ..security import HandshakeParameters, HandshakeResult, PacketProtection, PlaintextWrapper
+from ..security import HandshakeParameters, PacketProtection, PlaintextWrapper
 from ..session import Code, Purpose
 from ..transport import Carrier
 from ..trust import Action, Question
@@ -189,16 +190,17 @@ class RuntimeOpening:
     def confirm_session(self, carrier: Carrier) -> RuntimeSession:
         context, agreed, result = self._context, self._agreed, self._handshake.result
         assert self._state is _State.KEYED and agreed is not None and result is not None, "there are no keys"
-        if self._attempt is not None:
-            try:
+        try:
+            if self._attempt is not None:
                 self._attempt.take_dial(self)
-            except ConnectFailed as exc:
-                self.give_up(exc)
-                raise
-        else:
-            self._ask_again(result)
+            else:
+                self._ask_gate(result.peer_id)  # again: trust may have changed since the peer showed its id
+            name = f"session {result.peer_id.short}"
+            memory = context.receive_memory.open(name, self._remote, context.terms.session_window, MAX_SESSION_WINDOW)
+        except PeerkitError as exc:
+            self.give_up(exc)
+            raise
         self._state = _State.CONFIRMED
-        memory = context.receive_memory.child(f"session {result.peer_id.short}", context.terms.session_window)
         mux = Mux(
             self.is_dialer,
             context.terms.window,
@@ -225,14 +227,6 @@ class RuntimeOpening:
             else:
                 self._settled()
         return session
-
-    def _ask_again(self, result: HandshakeResult) -> None:
-        """Trust may have changed since the peer showed its id.  Raises `TrustDenied`."""
-        try:
-            self._ask_gate(result.peer_id)
-        except TrustDenied as exc:
-            self.give_up(exc)
-            raise
 
     def _settled(self) -> None:
         """Of a dialer: the acceptor answered on the session, or the session is over."""

@@ -27,15 +27,15 @@ class Terms:
     """What one side offers.
 
     Attributes:
-        window, session_window: bytes that a stream, and all streams together, may have unread at this side.
+        window, session_window: bytes that a stream, and all streams together, may have unread at this side at first.
         max_streams: streams that the other side may have open at once.
     """
 
     aeads: tuple[Aead, ...]
     protocols: Mapping[str, ProtocolSpec]
     wrappers: tuple[str, ...] = ()
-    window: int = 1 << 20
-    session_window: int = 1 << 24
+    window: int = 1 << 18
+    session_window: int = 1 << 18
     max_streams: int = 256
 
 

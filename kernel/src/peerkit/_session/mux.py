@@ -90,7 +90,7 @@ class Mux:
         self._window = window
         self._peer_window = peer_window
         self.outgoing = SendQueue(peer_session_window)
-        self.credit = ReceiveCredit(self.outgoing, window, session_window, memory)
+        self.credit = ReceiveCredit(self.outgoing, session_window, memory)
         self._may_open = peer_max_streams  # cumulative, as the peer tells it
         self.may_open = peer_max_streams
         self._remote = RemoteStreams(is_dialer, max_streams)
@@ -340,11 +340,11 @@ class Mux:
 
     # -- reading and ending --------------------------------------------------------------------------------------
 
-    def consumed(self, state: StreamState, nbytes: int, now: float, rtt_s: float) -> None:
+    def consumed(self, state: StreamState, nbytes: int) -> None:
         """The application took `nbytes` of a stream."""
         self.credit.give_back(nbytes)
         if not state.receive_done:
-            self.credit.renew(state, now, rtt_s)
+            self.credit.renew(state)
         elif not state.buffered and state.send_done:
             self._forget(state)
 
@@ -366,8 +366,6 @@ class Mux:
     def _forget(self, state: StreamState) -> None:
         if self.streams.pop(state.id, None) is None:
             return
-        if state.window != self._window:
-            self.credit.release(state.window - self._window)
         if state.is_ours:
             return
         if not state.opened:

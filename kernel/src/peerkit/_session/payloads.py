@@ -52,11 +52,11 @@ def reliable_payloads(mux: Mux, max_bytes: int, count: int) -> list[bytes]:
     return out
 
 
-def renew_credit(mux: Mux, now: float, rtt_s: float) -> None:
+def renew_credit(mux: Mux) -> None:
     """Give the credit that `ReceiveCredit.is_held` kept back."""
     mux.credit.is_held = False
     for state in tuple(mux.streams.values()):
-        mux.consumed(state, 0, now, rtt_s)
+        mux.consumed(state, 0)
 
 
 def refit(payload: Buffer, max_bytes: int) -> list[bytes]:
