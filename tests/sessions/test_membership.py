@@ -8,6 +8,7 @@ import pytest
 from peerkit import Node, Peer, ProtocolSpec
 from peerkit._runtime.membership import MAX_ASKED
 from peerkit._runtime.session import RuntimeSession
+from peerkit._session import frames
 from peerkit.errors import DeadlineExceeded, LimitExceeded, PeerkitError, PeerUnreachable
 from peerkit.event import PeerConnected
 from peerkit.session import Purpose
@@ -124,7 +125,7 @@ def test_asking_where_one_may_not_ends_the_session(asks: str) -> None:
                 (ours,) = asker.pool.sessions()
                 assert isinstance(ours, RuntimeSession)
                 for _ in range(MAX_ASKED + 1 if asker is a else 1):
-                    ours.mux.ask_to_join()
+                    ours.mux.outgoing.control(frames.join())
                 ours.carrier.wake()
                 assert "asked for membership" in await session.wait_closed()
 

@@ -32,7 +32,7 @@ def make_pair(
 
 
 def pull(mux: Mux, max_bytes: int = 131_072) -> bytes:
-    return mux.payload_to_send(max_bytes)
+    return mux.outgoing.take_lone(max_bytes) or b"".join(mux.frames_to_send(max_bytes))  # as the carrier does
 
 
 def exchange(a: Mux, b: Mux) -> tuple[list[Event], list[Event]]:

@@ -120,8 +120,8 @@ def test_what_may_be_lost_comes_apart_and_too_long_ones_are_dropped() -> None:
 
 def test_a_record_that_does_not_fit_holds_nothing_up() -> None:
     a, _ = make_pair()
-    a.send_record(bytes(1_090))
-    a.close(0, "bye")
+    a.outgoing.control(frames.record(bytes(1_090)))
+    a.outgoing.control(frames.close(0, "bye"))
     assert reliable_payloads(a, 1_000, 5) == [frames.close(0, "bye")]
 
 

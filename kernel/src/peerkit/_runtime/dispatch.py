@@ -10,6 +10,7 @@ import asyncio
 import inspect
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from .._session.frames import Kind
@@ -73,7 +74,7 @@ class Dispatch:
                 state.answer = Incoming(state, spec.max_request_bytes)
                 self.readable(state)
             else:
-                self._handle(state, body)
+                self._handle(state, spec, body)
         elif spec.on_stream is not None:
             self._start_stream(RuntimeStream(self._session, state, spec.id), spec)
         else:
@@ -107,17 +108,16 @@ class Dispatch:
             return
         if state.at_end:
             state.answer = None
-            self._handle(state, incoming.body)
+            self._handle(state, self._specs[state.protocol], incoming.body)
 
-    def _handle(self, state: StreamState, body: bytes) -> None:
-        spec = self._specs[state.protocol]
+    def _handle(self, state: StreamState, spec: ProtocolSpec, body: bytes) -> None:
         request = Request(self._session, spec.id, body)
         is_message = state.kind is _MESSAGE
         handler = spec.on_message if is_message else spec.on_request
         assert handler is not None
         if self._is_async[state.protocol][is_message]:
             work = cast(Callable[[Request], Awaitable[bytes | None]], handler)
-            self._enqueue(state, lambda: self._answer_later(state, spec, lambda: work(request)))
+            self._start_handler(state, spec, partial(work, request))
             return
         try:
             answer = call_plugin(self._owners[state.protocol], spec.id, handler, request)
@@ -128,7 +128,7 @@ class Dispatch:
             if not is_message:
                 self._session.mux_write(state, answer, fin=True)
         elif inspect.isawaitable(answer):
-            self._enqueue(state, lambda: self._answer_later(state, spec, lambda: answer))
+            self._start_handler(state, spec, lambda: answer)
         else:
             self._answer(state, answer)
 
@@ -142,6 +142,11 @@ class Dispatch:
             return
         data = answer if isinstance(answer, bytes) else memoryview(answer).cast("B")
         self._session.mux_write(state, data, fin=True)
+
+    def _start_handler(
+        self, state: StreamState, spec: ProtocolSpec, work: Callable[[], Awaitable[bytes | None]]
+    ) -> None:
+        self._enqueue(state, lambda: self._answer_later(state, spec, work))
 
     async def _answer_later(
         self, state: StreamState, spec: ProtocolSpec, work: Callable[[], Awaitable[bytes | None]]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from .._session import frames
 from ..errors import EndpointClosed, RemoteProtocolError
 from .session_context import SessionContext
 
@@ -40,7 +41,7 @@ class Membership:
             EndpointClosed: the session ended first.
         """
         self._answer = self._context.loop.create_future()
-        self._session.mux.ask_to_join()
+        self._session.mux.outgoing.control(frames.join())
         self._session.carrier.wake()
         return await self._answer
 
@@ -50,7 +51,7 @@ class Membership:
         if self._session.is_dialer or self._asked > MAX_ASKED:
             raise RemoteProtocolError("the peer asked for membership where it may not")
         code, reason = self._context.owner.membership_asked(self._session)
-        self._session.mux.answer_join(code, reason)
+        self._session.mux.outgoing.control(frames.joined(code, reason))
 
     def answered(self, code: int, reason: str) -> None:
         if self._answer is not None and not self._answer.done():

@@ -63,9 +63,9 @@ class RuntimeSession:
         self.membership = self.inbound.membership
         self.round_trip = self.inbound.round_trip
         self._requests = self.inbound.requests
-        self._writers: list[RuntimeStream] = []
+        self.writers: list[RuntimeStream] = []
         self._stream_waiters: list[asyncio.Future[None]] = []
-        self._drainers: list[asyncio.Future[None]] = []
+        self.drainers: list[asyncio.Future[None]] = []
         self._closed: asyncio.Future[str] = context.loop.create_future()
         self.is_open = True
         self.loop = context.loop
@@ -195,7 +195,7 @@ class RuntimeSession:
     async def drain(self) -> None:
         while self.is_open and self.wants_to_send:
             waiter = self.loop.create_future()
-            self._drainers.append(waiter)
+            self.drainers.append(waiter)
             await waiter
 
     async def wait_closed(self) -> str:
@@ -245,7 +245,7 @@ class RuntimeSession:
             self.carrier.wake()
 
     def await_writable(self, stream: RuntimeStream) -> None:
-        self._writers.append(stream)
+        self.writers.append(stream)
 
     def ping(self) -> None:
         """Measure the round trip; the answer sets `rtt_s`."""
@@ -258,13 +258,13 @@ class RuntimeSession:
 
     def begin(self) -> None:
         """The session is confirmed: tell the peer who we are, and measure the way."""
-        self.mux.send_record(self._context.owner.own_record())
+        self.mux.outgoing.control(frames.record(self._context.owner.own_record()))
         self.ping()
 
     def end(self, code: int, reason: str) -> None:
         """Tell the peer and close.  Idempotent."""
         if self.is_open:
-            self.mux.close(code, reason)
+            self.mux.outgoing.control(frames.close(code, reason))
             self._finish(reason, False, code)
 
     @property
@@ -273,12 +273,12 @@ class RuntimeSession:
 
     def pulled(self) -> None:
         """Frames were given to the carrier: wake whoever waited for that."""
-        if self._writers:
-            for stream in [s for s in self._writers if s.write_done]:
-                self._writers.remove(stream)
+        if self.writers:
+            for stream in [s for s in self.writers if s.write_done]:
+                self.writers.remove(stream)
                 stream.wake_writer()
-        if self._drainers and not self.mux.wants_to_send:
-            _wake_all(self._drainers)
+        if self.drainers and not self.mux.wants_to_send:
+            _wake_all(self.drainers)
 
     def settle(self) -> None:
         on_settled, self.on_settled = self.on_settled, None
@@ -295,7 +295,7 @@ class RuntimeSession:
     def send_own_record(self) -> None:
         """Tell the peer that our record changed."""
         if self.is_open:
-            self.mux.send_record(self._context.owner.own_record())
+            self.mux.outgoing.control(frames.record(self._context.owner.own_record()))
             self.carrier.wake()
 
     def farewell(self, error: PeerkitError) -> bytes:
@@ -323,7 +323,7 @@ class RuntimeSession:
             if isinstance(state.answer, RuntimeStream):
                 state.answer.wake()
         _wake_all(self._stream_waiters)
-        _wake_all(self._drainers)
+        _wake_all(self.drainers)
         self._context.owner.session_ended(self, reason, by_peer)
 
 

@@ -69,7 +69,7 @@ class StreamCarrier:
     def opening_ended(self) -> None:
         """The kernel gave the opening up."""
         if self._state is _State.HANDSHAKE:
-            self._state = _State.CLOSED
+            self._state = _CLOSED
             self._pipe.abort()
 
     def __repr__(self) -> str:
@@ -89,7 +89,7 @@ class StreamCarrier:
         return scratch
 
     def buffer_updated(self, nbytes: int) -> None:
-        if self._state is _State.CLOSED:
+        if self._state is _CLOSED:
             return
         scratch = self._context.scratch
         total = len(self._left) + nbytes
@@ -164,7 +164,7 @@ class StreamCarrier:
         session = self._session = self._opening.confirm_session(self)
         self._opening = None
         self._outgoing = session.mux.outgoing
-        self._state = _State.OPEN
+        self._state = _OPEN
         if self._timer is None:
             self._schedule_key_update()
         self._flush()
@@ -174,7 +174,7 @@ class StreamCarrier:
         self._timer = self._context.loop.call_later(self._context.key_life_s, self._update_key)
 
     def _update_key(self) -> None:
-        if self._state is _State.OPEN and self._sealer is not None:
+        if self._state is _OPEN and self._sealer is not None:
             self._sealer.update_key()
             self._schedule_key_update()
 
@@ -232,19 +232,21 @@ class StreamCarrier:
         sealer, session, throttle = self._sealer, self._session, self._throttle
         assert sealer is not None and session is not None
         while not (self._paused or throttle.holds_sending):
-            payload = session.mux.payload_to_send(sealer.max_plaintext)
+            lone = outgoing.take_lone(sealer.max_plaintext)
+            payload = lone or b"".join(session.mux.frames_to_send(sealer.max_plaintext))
             if not payload:
                 break  # everything waits for the peer's credit
             record = sealer.seal(payload)
             self._pipe.write(record)
             if throttle.is_on:
                 throttle.sent(len(record[1]))
-            if not outgoing.wants_to_send:
+            if lone or not outgoing.wants_to_send:
                 break
-        session.pulled()
+        if session.writers or session.drainers:
+            session.pulled()
 
     def close(self, flush: bool) -> None:
-        if self._state is _State.CLOSED:
+        if self._state is _CLOSED:
             return
         if flush and (self._session is None or self._session.wants_to_send):  # without one: `_open` is on its way
             self._close_when_flushed = True
@@ -266,7 +268,7 @@ class StreamCarrier:
 
     def _let_go(self) -> None:
         """Keys and session are freed now, and not when the garbage collector comes: there may be many a second."""
-        self._state = _State.CLOSED
+        self._state = _CLOSED
         if self._timer is not None:
             self._timer.cancel()
         self._throttle.cancel()
@@ -274,7 +276,7 @@ class StreamCarrier:
 
     def _fail(self, error: PeerkitError, lost: bool = False) -> None:
         """The connection cannot go on: say why to the peer if it is proven, close, tell whoever waits."""
-        if self._state is _State.CLOSED:
+        if self._state is _CLOSED:
             return
         session, sealer = self._session, self._sealer
         self._let_go()

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from ..errors import RemoteProtocolError
 from . import frames
 
+CUT_SHORT = "a frame is cut short"
+
 
 @dataclass(frozen=True, slots=True)
 class MaxStream:
@@ -102,7 +104,7 @@ def cut(data: bytes | memoryview, at: int, length: int) -> bytes | memoryview:
     """`length` bytes from `at`.  Raises `RemoteProtocolError` when there are fewer."""
     piece = data[at : at + length]
     if len(piece) != length:
-        raise RemoteProtocolError("a frame is cut short")
+        raise RemoteProtocolError(CUT_SHORT)
     return piece
 
 

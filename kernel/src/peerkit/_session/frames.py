@@ -42,7 +42,6 @@ JOINED = 0x42
 
 STREAM_HEADER = struct.Struct("!BIQI")
 OPEN_HEADER = struct.Struct("!BBHII")
-STREAM_HEADER_BYTES, OPEN_HEADER_BYTES = STREAM_HEADER.size, OPEN_HEADER.size
 MAX_STREAM_HEADER = struct.Struct("!BIQ")
 MAX_SESSION_HEADER = struct.Struct("!BQ")
 MAX_STREAMS_HEADER = struct.Struct("!BI")

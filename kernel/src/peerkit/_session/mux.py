@@ -14,42 +14,18 @@ from typing import assert_never
 from ..errors import LimitExceeded, LocalProtocolError, RemoteProtocolError
 from ..limits import Budget
 from ..transport import Buffer
+from . import control_frames as control
 from . import frames
-from .control_frames import (
-    Close,
-    Datagram,
-    Join,
-    Joined,
-    MaxSession,
-    MaxStream,
-    MaxStreams,
-    Ping,
-    Pong,
-    Record,
-    Reset,
-    Stop,
-    Unknown,
-    cut,
-    read_control,
-)
+from .control_frames import CUT_SHORT, read_control
 from .events import Event, What
-from .frames import (
-    FIN,
-    KINDS,
-    OPEN_HEADER,
-    OPEN_HEADER_BYTES,
-    STREAM,
-    STREAM_HEADER,
-    STREAM_HEADER_BYTES,
-    STREAM_OPEN,
-    Kind,
-)
+from .frames import Kind
 from .receive_credit import ReceiveCredit
 from .remote_streams import RemoteStreams
 from .send_queue import SendQueue
 from .stream_state import COPY_BELOW, StreamState
 
 MIN_WINDOW = 65_536
+STREAM_BYTES, OPEN_BYTES = frames.STREAM_HEADER.size, frames.OPEN_HEADER.size
 
 # Before Python 3.12 a member of an enum costs a search each time it is named (measured: 70 ns).
 OPENED, READABLE, MESSAGE = What.OPENED, What.READABLE, Kind.MESSAGE
@@ -161,25 +137,9 @@ class Mux:
     def ping(self, nonce: bytes) -> None:
         self.outgoing.unreliable(frames.PING_HEADER.pack(frames.PING, nonce))
 
-    def send_record(self, signed: bytes) -> None:
-        self.outgoing.control(frames.record(signed))
-
-    def ask_to_join(self) -> None:
-        self.outgoing.control(frames.join())
-
-    def answer_join(self, code: int, reason: str) -> None:
-        self.outgoing.control(frames.joined(code, reason))
-
-    def close(self, code: int, reason: str) -> None:
-        self.outgoing.control(frames.close(code, reason))
-
     def send_datagram(self, protocol: int, data: Buffer) -> bool:
         """Queue a datagram; `False` when the queue was full and the oldest had to go."""
         return self.outgoing.unreliable(frames.DATAGRAM_HEADER.pack(frames.DATAGRAM, protocol, len(data)), data)
-
-    def payload_to_send(self, max_bytes: int) -> bytes:
-        """`frames_to_send` in one piece; empty when everything waits for the peer's credit."""
-        return self.outgoing.take_lone(max_bytes) or b"".join(self.frames_to_send(max_bytes))
 
     def frames_to_send(self, max_bytes: int) -> list[Buffer]:
         """Whole frames, at most `max_bytes` together; control first, then datagrams, then streams by priority."""
@@ -210,20 +170,22 @@ class Mux:
         try:
             while at < end:
                 kind = data[at]
-                if kind & 0xFE == STREAM:
-                    _, id, offset, length = STREAM_HEADER.unpack_from(data, at)
-                    at += STREAM_HEADER_BYTES
-                    self._on_stream(id, offset, cut(data, at, length), kind & FIN, events)
-                    at += length
-                elif kind & 0xFE == STREAM_OPEN:
-                    _, what, protocol, id, length = OPEN_HEADER.unpack_from(data, at)
-                    at += OPEN_HEADER_BYTES
-                    self._on_open(id, what, protocol, cut(data, at, length), kind & FIN, events)
-                    at += length
+                if kind & 0xFE == frames.STREAM:
+                    _, id, offset, length = frames.STREAM_HEADER.unpack_from(data, at)
+                    start, at = at + STREAM_BYTES, at + STREAM_BYTES + length
+                    if at > end:
+                        raise RemoteProtocolError(CUT_SHORT)
+                    self._on_stream(id, offset, data[start:at], kind & frames.FIN, events)
+                elif kind & 0xFE == frames.STREAM_OPEN:
+                    _, what, protocol, id, length = frames.OPEN_HEADER.unpack_from(data, at)
+                    start, at = at + OPEN_BYTES, at + OPEN_BYTES + length
+                    if at > end:
+                        raise RemoteProtocolError(CUT_SHORT)
+                    self._on_open(id, what, protocol, data[start:at], kind & frames.FIN, events)
                 else:
                     at = self._on_control(data, at, events)
         except struct.error:
-            raise RemoteProtocolError("a frame is cut short") from None
+            raise RemoteProtocolError(CUT_SHORT) from None
         return events
 
     def _on_open(
@@ -234,7 +196,7 @@ class Mux:
         if not self._remote.opening(id):
             return  # a copy of an opening that we had
         state = self.streams.get(id) or self._new_remote(id)
-        state.kind = KINDS[what]
+        state.kind = frames.KINDS[what]
         state.protocol = protocol
         state.opened = True
         if what == MESSAGE:
@@ -260,51 +222,51 @@ class Mux:
         self.credit.count(state.receive(offset, data, fin))
         if state.opened:
             events.append((READABLE, state))
-        if not state.buffered and state.send_done and state.receive_done:
+        if not state.buffered and state.fin_sent and state.receive_done:
             self._forget(state)  # the end came by itself, after everything was read
 
     def _on_control(self, data: bytes | memoryview, at: int, events: list[Event]) -> int:
         """One frame that carries no stream data; returns where the next begins."""
         frame, at = read_control(data, at)
         match frame:
-            case MaxStream(id, offset):
+            case control.MaxStream(id, offset):
                 state = self.streams.get(id)
                 if state is not None and offset > state.send_credit:
                     state.send_credit = offset
                     self.outgoing.stream(state)
-            case MaxSession(offset):
+            case control.MaxSession(offset):
                 if offset > self.outgoing.credit:
                     self.outgoing.credit = offset
                     for state in self.streams.values():
                         self.outgoing.stream(state)
-            case MaxStreams(count):
+            case control.MaxStreams(count):
                 if count > self._may_open:
                     self.may_open += count - self._may_open
                     self._may_open = count
                     events.append((What.STREAMS, None))
-            case Reset(id, code, offset, reason):
+            case control.Reset(id, code, offset, reason):
                 self._on_reset(id, code, offset, reason, events)
-            case Stop(id, code):
+            case control.Stop(id, code):
                 self._on_stop(id, code, events)
-            case Ping(nonce):
+            case control.Ping(nonce):
                 self.outgoing.unreliable(frames.PING_HEADER.pack(frames.PONG, nonce))
-            case Pong(nonce):
+            case control.Pong(nonce):
                 events.append((What.PONG, nonce))
-            case Datagram(protocol, body):
+            case control.Datagram(protocol, body):
                 if protocol < self.protocols:
                     events.append((What.DATAGRAM, (protocol, body)))
                 else:
                     self.unknown_frames += 1
-            case Close(code, reason):
+            case control.Close(code, reason):
                 events.append((What.CLOSED, (code, reason)))
                 return len(data)
-            case Record(signed):
+            case control.Record(signed):
                 events.append((What.RECORD, signed))
-            case Join():
+            case control.Join():
                 events.append((What.JOIN, None))
-            case Joined(code, reason):
+            case control.Joined(code, reason):
                 events.append((What.JOINED, (code, reason)))
-            case Unknown():
+            case control.Unknown():
                 self.unknown_frames += 1
             case _:
                 assert_never(frame)
@@ -335,7 +297,7 @@ class Mux:
         state.discard()
         if state.opened:
             events.append((What.READABLE, state))
-        if state.send_done:
+        if state.fin_sent:
             self._forget(state)
 
     # -- reading and ending --------------------------------------------------------------------------------------
@@ -345,7 +307,7 @@ class Mux:
         self.credit.give_back(nbytes)
         if not state.receive_done:
             self.credit.renew(state)
-        elif not state.buffered and state.send_done:
+        elif not state.buffered and state.fin_sent:
             self._forget(state)
 
     def take_whole(self, state: StreamState, max_bytes: int) -> bytes | None:
@@ -359,7 +321,7 @@ class Mux:
         state.buffered = 0
         state.consumed = n
         self.credit.give_back(n)
-        if state.send_done:
+        if state.fin_sent:
             self._forget(state)
         return body
 

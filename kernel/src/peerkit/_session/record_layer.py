@@ -96,25 +96,25 @@ class Opener:
             stop = body + length
             if stop > end:
                 break
-            yield self._open(header, data[at:body], data[body:stop])
+            if header & _PHASE != self._phase:
+                self._follow_to_next_key()
+            try:
+                plaintext = self._protection.open(self._counter, data[at:body], data[body:stop])
+            except VerificationFailed:
+                raise RemoteProtocolError("a record does not verify: it was changed on the way") from None
+            self._counter += 1
+            for wrapper in self._wrappers:
+                plaintext = wrapper.unwrap(plaintext)
+            yield plaintext
             at = stop
         self.rest = bytes(data[at:]) if at < end else b""
 
-    def _open(self, header: int, associated: memoryview, sealed: memoryview) -> bytes:
-        if header & _PHASE != self._phase:
-            if self._counter == 0:
-                raise RemoteProtocolError("the peer changed its key twice at once")
-            self._protection = self._protection.next_generation()
-            self._counter = 0
-            self._phase ^= _PHASE
-        try:
-            plaintext = self._protection.open(self._counter, associated, sealed)
-        except VerificationFailed:
-            raise RemoteProtocolError("a record does not verify: it was changed on the way") from None
-        self._counter += 1
-        for wrapper in self._wrappers:
-            plaintext = wrapper.unwrap(plaintext)
-        return plaintext
+    def _follow_to_next_key(self) -> None:
+        if self._counter == 0:
+            raise RemoteProtocolError("the peer changed its key twice at once")
+        self._protection = self._protection.next_generation()
+        self._counter = 0
+        self._phase ^= _PHASE
 
 
 class HandshakeReader:

@@ -100,10 +100,6 @@ class StreamState:
         """The application has read everything and the peer has finished."""
         return not self.buffered and self.final_offset is not None and self.received == self.final_offset
 
-    @property
-    def send_done(self) -> bool:
-        return self.fin_sent or self.stopped is not None
-
     def queue(self, data: bytes | memoryview) -> None:
         if data:
             if self.pending is None:
