@@ -18,7 +18,7 @@ from .._pool.slots import SlotClass, SlotLimits, Slots
 from .._pool.tie_break import newer_wins
 from ..address import Address
 from ..capabilities import Dialer, SessionControl
-from ..errors import DeadlineExceeded, EndpointClosed, LimitExceeded, PeerkitError, PeerUnreachable
+from ..errors import EndpointClosed, LimitExceeded, PeerkitError, PeerUnreachable
 from ..event import PeerConnected, PeerDisconnected, SessionPathsChanged
 from ..identity import PeerId
 from ..record import PeerRecord
@@ -30,6 +30,7 @@ from .event_bus import EventBus
 from .peer import RuntimePeer
 from .session import RuntimeSession
 from .session_context import SessionContext, SessionOwner
+from .shared_dials import SharedDials
 
 PARTED_S = 300.0  # a peer that somebody closed on purpose is not dialled by ourselves for so long
 MAX_PARTED = 1024
@@ -49,17 +50,18 @@ class RuntimePool:
         self._members: dict[PeerId, RuntimePeer] = {}
         self._transients: dict[PeerId, RuntimeSession] = {}
         self._sessions: dict[RuntimeSession, None] = {}  # ordered: a simulation repeats
-        self._dials: dict[tuple[str, Purpose], asyncio.Future[RuntimeSession]] = {}
         self._arrivals: dict[PeerId, list[asyncio.Future[None]]] = {}
         self._admission = Admission()
         self._parted: OrderedDict[PeerId, float] = OrderedDict()
         self._closing = False
         self.context: SessionContext
         self._plan: DialPlan
+        self._dials: SharedDials
 
     def bind(self, context: SessionContext, plan: DialPlan) -> None:
         self.context = context
         self._plan = plan
+        self._dials = SharedDials(context, self._take_slot, self.slots.give, self._open, self._admit)
 
     # -- what others ask -----------------------------------------------------------------------------------------
 
@@ -140,56 +142,20 @@ class RuntimePool:
     # -- dialling ------------------------------------------------------------------------------------------------
 
     async def _dial(self, target: Target, purpose: Purpose, timeout_s: float) -> RuntimeSession:
-        """A session; calls for the same target and purpose share one dial, and one that gives up does not end it."""
         if self._closing:
             raise EndpointClosed("the node", "it is stopping")
         if target.peer_id == self.context.peer_id:
             raise PeerUnreachable(target.key, ["this is our own identity"])
-        key = (target.key, purpose)
-        dial = self._dials.get(key)
-        if dial is None:
-            slot = SlotClass.of(purpose, True)
-            if not self.slots.take(slot) and not (self._make_room(slot) and self.slots.take(slot)):
-                raise LimitExceeded(f"all {slot.value} slots are in use")
-            dial = self._dials[key] = self.context.loop.create_future()
-            self.context.supervisor.spawn(
-                "kernel", f"dial {target.key[:64]}", self._run_dial(key, target, slot, dial, timeout_s)
-            )
-            return await asyncio.shield(dial)  # its deadline is ours
-        try:
-            async with asyncio.timeout(timeout_s):
-                return await asyncio.shield(dial)
-        except TimeoutError:
-            raise DeadlineExceeded(f"connecting to {target.key}", timeout_s) from None
+        return await self._dials.dial(target, purpose, timeout_s)
 
-    async def _run_dial(
-        self,
-        key: tuple[str, Purpose],
-        target: Target,
-        slot: SlotClass,
-        dial: asyncio.Future[RuntimeSession],
-        timeout_s: float,
-    ) -> None:
-        session: RuntimeSession | None = None
-        try:
-            async with asyncio.timeout(timeout_s):
-                session = await self._promoted(target) if key[1] is Purpose.MEMBER else None
-                if session is None:
-                    session = await self._plan.dial(target, key[1])
-            self._admit(session)
-            dial.set_result(session)
-        except TimeoutError:
-            dial.set_exception(DeadlineExceeded(f"connecting to {target.key}", timeout_s))
-        except PeerkitError as exc:
-            dial.set_exception(exc)
-        finally:
-            del self._dials[key]
-            if session is None:
-                self.slots.give(slot)
-            if not dial.done():
-                dial.cancel()
-            elif not dial.cancelled():
-                dial.exception()  # every waiter may have gone: the failure counts as seen
+    async def _open(self, target: Target, purpose: Purpose) -> RuntimeSession:
+        session = await self._promoted(target) if purpose is Purpose.MEMBER else None
+        return session or await self._plan.dial(target, purpose)
+
+    def _take_slot(self, slot: SlotClass, crowd: str = "") -> None:
+        """Raises `LimitExceeded`."""
+        if not self.slots.take(slot, crowd) and not (self._make_room(slot) and self.slots.take(slot, crowd)):
+            raise LimitExceeded(f"all {slot.value} slots are in use")
 
     async def _promoted(self, target: Target) -> RuntimeSession | None:
         """A transient session that we dialled, when the peer takes it as a member's; `None`: dial afresh.  So also when
@@ -302,9 +268,10 @@ class RuntimePool:
     def session_accepted(self, session: RuntimeSession) -> str:
         if self._closing:
             return "the node is stopping"
-        slot, crowd = SlotClass.of(session.purpose, False), session.crowd
-        if not self.slots.take(slot, crowd) and not (self._make_room(slot) and self.slots.take(slot, crowd)):
-            return f"all {slot.value} slots are in use"
+        try:
+            self._take_slot(SlotClass.of(session.purpose, False), session.crowd)
+        except LimitExceeded as exc:
+            return str(exc)
         self._admit(session)
         return ""
 
@@ -382,6 +349,6 @@ class RuntimePool:
 
 if TYPE_CHECKING:
     _fits: type[Pool] = RuntimePool
-    _dials: type[Dialer] = RuntimePool
+    _is_dialer: type[Dialer] = RuntimePool
     _controls: type[SessionControl] = RuntimePool
     _owns: type[SessionOwner] = RuntimePool
