@@ -20,6 +20,9 @@ endif
 # Tests, demo and bench start many processes: without byte code on disk each would compile everything anew.
 unexport PYTHONDONTWRITEBYTECODE
 
+# One more than there are cores: tests of processes wait half their time.
+WORKERS := $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
+
 .PHONY: setup test check demo bench proto dist
 setup: $(READY)
 
@@ -31,7 +34,7 @@ $(TOOLS): $(READY)
 	@touch $@
 
 test: setup
-	$(PY) -m pytest -n auto --maxprocesses 4 --dist worksteal
+	$(PY) -m pytest -n $(WORKERS) --dist worksteal
 
 check: setup $(TOOLS)
 	$(PY) -m ruff format --check .
