@@ -8,6 +8,7 @@ import asyncio
 import sys
 import time
 from collections.abc import Callable, Coroutine
+from typing import cast
 
 WARM_UP = 300
 BODY = b"x" * 64
@@ -37,16 +38,17 @@ async def ask_peerkit(address: str, count: int) -> float:
         return await _rate(ask, count)
 
 
-async def serve_streams() -> None:
-    async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while True:
-                writer.write(await reader.readexactly(len(BODY)))
-                await writer.drain()
-        except asyncio.IncompleteReadError:
-            writer.close()
+async def echo_streams(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    try:
+        while True:
+            writer.write(await reader.readexactly(len(BODY)))
+            await writer.drain()
+    except asyncio.IncompleteReadError:
+        writer.close()
 
-    server = await asyncio.start_server(echo, "127.0.0.1", 0)
+
+async def serve_streams() -> None:
+    server = await asyncio.start_server(echo_streams, "127.0.0.1", 0)
     print(server.sockets[0].getsockname()[1], flush=True)
     await asyncio.Event().wait()
 
@@ -74,13 +76,16 @@ async def _rate(ask: Callable[[], Coroutine[object, object, None]], count: int) 
     return count / (time.perf_counter() - began_at)
 
 
-def main(what: str, end: str, loop: str, address: str = "", count: str = "0") -> None:
-    factory: Callable[[], asyncio.AbstractEventLoop] | None = None
-    if loop == "uvloop":
-        import uvloop
+def loop_factory(loop: str) -> Callable[[], asyncio.AbstractEventLoop] | None:
+    if loop != "uvloop":
+        return None
+    import uvloop
 
-        factory = uvloop.new_event_loop
-    with asyncio.Runner(loop_factory=factory) as runner:
+    return cast(Callable[[], asyncio.AbstractEventLoop], uvloop.new_event_loop)
+
+
+def main(what: str, end: str, loop: str, address: str = "", count: str = "0") -> None:
+    with asyncio.Runner(loop_factory=loop_factory(loop)) as runner:
         if end == "serve":
             runner.run({"peerkit": serve_peerkit, "streams": serve_streams}[what]())
         else:

@@ -24,7 +24,7 @@ def run(quick: bool = False) -> list[Row]:
         streams = Row(f"64-byte requests, bare streams in clear, {loop}", "1/s", tuple(bare for bare, _ in pairs))
         ours.append(Row(f"64-byte requests, peerkit, {loop}", "1/s", tuple(own for _, own in pairs)))
         ratio = median(own / bare for bare, own in pairs)
-        rows += [streams, compared(ours[-1], streams, AT_LEAST, ratio)]
+        rows += [streams, compared(ours[-1], streams, AT_LEAST, ratio), *_cost(loop)]
     if environment.has_peer("libp2p"):
         arguments = "-m", "bench.peers.libp2p_echo"
         with serving(*arguments, "serve", python=environment.PYTHON) as address:
@@ -32,6 +32,14 @@ def run(quick: bool = False) -> list[Row]:
         libp2p = Row("64-byte requests, py-libp2p", "1/s", rates)
         rows += [libp2p, compared(ours[0], libp2p, AT_LEAST_LIBP2P)]
     return rows
+
+
+def _cost(loop: str) -> list[Row]:
+    """Both ends in one process: no figure of a user's, but one that can be repeated."""
+    bare, own = numbers_of("-m", "bench.request_cost", loop)
+    where = f"64-byte requests, both ends in one process, {loop}"
+    streams = Row(f"{where}: bare streams", "µs", (bare,))
+    return [streams, Row(f"{where}: peerkit", "µs", (own,), streams.name, bare / own)]
 
 
 def _server(what: str, loop: str) -> AbstractContextManager[str]:
