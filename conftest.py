@@ -20,6 +20,11 @@ LEGAL_SKIPS_IN_CI = ("needs Windows", "needs macOS")
 _illegal_skips: list[str] = []
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # The longest first, so that all workers end together.
+    items.sort(key=lambda item: item.get_closest_marker("simulation") is None)
+
+
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     if report.skipped and not hasattr(report, "wasxfail") and isinstance(report.longrepr, tuple):
         _note_skip(report.nodeid, report.longrepr[2])
