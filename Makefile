@@ -33,8 +33,9 @@ $(TOOLS): $(READY)
 	@$(PY) -m pip install -q --disable-pip-version-check -c constraints.txt --only-binary :all: --group check
 	@touch $@
 
+# The rules of the architecture are `make check`'s.
 test: setup
-	$(PY) -m pytest -n $(WORKERS) --dist worksteal
+	$(PY) -m pytest -n $(WORKERS) --dist worksteal --ignore tests/architecture
 
 check: setup $(TOOLS)
 	$(PY) -m ruff format --check .
