@@ -68,12 +68,12 @@ KINDS = tuple(Kind)  # by value; `Kind(value)` costs three times as much
 
 
 def reset(stream: int, code: int, offset: int, reason: str = "") -> bytes:
-    text = reason.encode("utf-8", "replace")[:MAX_REASON_BYTES]
+    text = _reason(reason)
     return RESET_HEADER.pack(RESET, stream, code & 0xFFFF, offset, len(text)) + text
 
 
 def close(code: int, reason: str) -> bytes:
-    text = reason.encode("utf-8", "replace")[:MAX_REASON_BYTES]
+    text = _reason(reason)
     return CLOSE_HEADER.pack(CLOSE, code & 0xFFFF, len(text)) + text
 
 
@@ -86,5 +86,9 @@ def join() -> bytes:
 
 
 def joined(code: int, reason: str) -> bytes:
-    text = reason.encode("utf-8", "replace")[:MAX_REASON_BYTES]
+    text = _reason(reason)
     return JOINED_HEADER.pack(JOINED, 2 + len(text), code & 0xFFFF) + text
+
+
+def _reason(text: str) -> bytes:
+    return text.encode("utf-8", "replace")[:MAX_REASON_BYTES]
