@@ -17,9 +17,8 @@ class SlotClass(Enum):
     TRANSIENT_OUT = "transient_out"
     HANDSHAKING = "handshaking"
 
-    __hash__ = (
-        object.__hash__
-    )  # members are equal only to themselves; the enum's own is slow, and asked for each session
+    # Members are equal only to themselves; the enum's own hash is slow, and asked for each session.
+    __hash__ = object.__hash__
 
     @classmethod
     def of(cls, purpose: Purpose, is_dialer: bool) -> "SlotClass":
