@@ -50,9 +50,8 @@ class Dispatch:
         self._protocols = protocols
         self._specs = [context.specs[protocol] for protocol in protocols]
         self._owners = [context.owners.get(protocol, "") for protocol in protocols]
-        self._running = [0] * len(protocols)
         self._queued: dict[int, deque[tuple[StreamState, Start]]] = {}  # by protocol
-        self._handlers: dict[int, Budget] = {}  # by protocol, from the first one on
+        self._handlers: dict[int, Budget] = {}  # those that run, by protocol, from the first one on
         self._allowed_until = [-1.0] * len(protocols)
         self._cancels: dict[Callable[[], None], None] = {}  # ordered: a simulation repeats
         self._is_async = [_is_async(context, spec) for spec in self._specs]
@@ -190,30 +189,28 @@ class Dispatch:
         number of streams that the peer may have open; with too many handlers of all peers the stream is refused."""
         index = state.protocol
         spec = self._context.specs[self._protocols[index]]
-        if self._running[index] >= spec.max_concurrent:
+        running = self._handlers.get(index)
+        if running is None:
+            running = self._handlers[index] = self._context.handlers.open(spec.id, spec.max_concurrent)
+        if running.used >= running.limit:
             self._queued.setdefault(index, deque()).append((state, start))
             return
-        budget = self._handlers.get(index)
-        if budget is None:
-            budget = self._handlers[index] = self._context.handlers.open(spec.id, spec.max_concurrent)
         try:
-            budget.reserve(1)
+            running.reserve(1)
         except LimitExceeded as exc:
             self._fail(state, exc)
             return
-        self._running[index] += 1
         cancel: Callable[[], None] | None = None
 
         async def run() -> None:
             try:
                 await start()
             finally:
-                budget.release(1)
-                self._running[index] -= 1
+                running.release(1)
                 if cancel is not None:
                     self._cancels.pop(cancel, None)
                 queued = self._queued.get(index)
-                while queued and self._running[index] < spec.max_concurrent and self._session.is_open:
+                while queued and running.used < running.limit and self._session.is_open:
                     self._enqueue(*queued.popleft())
 
         owner = self._context.owners.get(spec.id, "")
@@ -233,8 +230,8 @@ class Dispatch:
     def end(self) -> None:
         """The session is over: stop its handlers."""
         self._queued.clear()
-        for budget in self._handlers.values():
-            budget.close()
+        for running in self._handlers.values():
+            running.close()
         for cancel in tuple(self._cancels):
             cancel()
 
