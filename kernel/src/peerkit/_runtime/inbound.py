@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from .._session.events import Event, What
 from .._session.mux import Mux
 from .._session.stream_state import StreamState
+from ..errors import EndpointClosed
 from .dispatch import Dispatch
 from .membership import Membership
 from .received_record import received_record
@@ -63,6 +64,12 @@ class Inbound:
                 return
         if session.on_settled is not None:
             session.settle()
+
+    def end(self, error: EndpointClosed) -> None:
+        """The session is over."""
+        self.requests.end(error)
+        self.membership.end(error)
+        self.dispatch.end()
 
     def _on_readable(self, state: StreamState) -> None:
         answer = state.answer

@@ -315,10 +315,7 @@ class RuntimeSession:
         self._closed.set_result(reason)
         self.carrier.close(flush=not by_peer)
         self.settle()
-        error = EndpointClosed(f"the session with {self.peer_id.short}", reason, code, by_peer)
-        self._requests.end(error)
-        self.membership.end(error)
-        self.inbound.dispatch.end()
+        self.inbound.end(EndpointClosed(f"the session with {self.peer_id.short}", reason, code, by_peer))
         for state in self.mux.end(reason, code):
             if isinstance(state.answer, RuntimeStream):
                 state.answer.wake()
