@@ -100,8 +100,9 @@ class PayloadSource:
         return paths[0].local, paths[0].remote, paths[0].kind, len(paths)
 
     def paths_changed(self) -> None:
-        if self._paths != self._told_paths:
-            self._told_paths = self._paths
+        paths = self._paths
+        if paths != self._told_paths:
+            self._told_paths = paths
             self._context.owner.paths_changed(self._session)
 
     def carrier_lost(self, reason: str, by_peer: bool) -> None:
