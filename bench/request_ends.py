@@ -8,34 +8,49 @@ import asyncio
 import sys
 import time
 from collections.abc import Callable, Coroutine
-from typing import cast
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, cast
+
+if TYPE_CHECKING:
+    from peerkit import Node, Peer, Request
 
 WARM_UP = 300
 BODY = b"x" * 64
+ECHO = "bench/echo"
 PROFILE = {
     "node": {"extends": "local", "disable": ["discovery_kademlia", "search", "trust_denylist", "warehouse"]},
 }
 
 
-async def serve_peerkit() -> None:
+Ask = Callable[[], Coroutine[object, object, None]]
+
+
+def peerkit_node(answers: bool) -> "AbstractAsyncContextManager[Node]":
     from peerkit import Node, ProtocolSpec
 
-    spec = ProtocolSpec("bench/echo", "1.0", on_request=lambda request: request.payload)
-    async with Node.open(PROFILE, protocols=[spec]) as node:
+    return Node.open(PROFILE, protocols=[ProtocolSpec(ECHO, "1.0", on_request=_echo if answers else None)])
+
+
+def _echo(request: "Request") -> bytes:
+    return request.payload
+
+
+def over_peerkit(peer: "Peer") -> Ask:
+    async def ask() -> None:
+        await peer.request(ECHO, BODY)
+
+    return ask
+
+
+async def serve_peerkit() -> None:
+    async with peerkit_node(answers=True) as node:
         print(node.addresses[0], flush=True)
         await asyncio.Event().wait()
 
 
 async def ask_peerkit(address: str, count: int) -> float:
-    from peerkit import Node, ProtocolSpec
-
-    async with Node.open(PROFILE, protocols=[ProtocolSpec("bench/echo", "1.0")]) as node:
-        peer = await node.connect(address)
-
-        async def ask() -> None:
-            await peer.request("bench/echo", BODY)
-
-        return await _rate(ask, count)
+    async with peerkit_node(answers=False) as node:
+        return await _rate(over_peerkit(await node.connect(address)), count)
 
 
 async def echo_streams(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -47,6 +62,15 @@ async def echo_streams(reader: asyncio.StreamReader, writer: asyncio.StreamWrite
         writer.close()
 
 
+def over_streams(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Ask:
+    async def ask() -> None:
+        writer.write(BODY)
+        await writer.drain()
+        await reader.readexactly(len(BODY))
+
+    return ask
+
+
 async def serve_streams() -> None:
     server = await asyncio.start_server(echo_streams, "127.0.0.1", 0)
     print(server.sockets[0].getsockname()[1], flush=True)
@@ -55,18 +79,12 @@ async def serve_streams() -> None:
 
 async def ask_streams(port: str, count: int) -> float:
     reader, writer = await asyncio.open_connection("127.0.0.1", int(port))
-
-    async def ask() -> None:
-        writer.write(BODY)
-        await writer.drain()
-        await reader.readexactly(len(BODY))
-
-    rate = await _rate(ask, count)
+    rate = await _rate(over_streams(reader, writer), count)
     writer.close()
     return rate
 
 
-async def _rate(ask: Callable[[], Coroutine[object, object, None]], count: int) -> float:
+async def _rate(ask: Ask, count: int) -> float:
     """Requests a second, after some that warm up."""
     for _ in range(WARM_UP):
         await ask()
