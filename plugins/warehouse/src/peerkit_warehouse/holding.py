@@ -33,11 +33,12 @@ def mark_of(path: Path) -> FileMark:
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """A run of leaves with all that proves it."""
+    """A run of leaves with all that proves it.  `data` lies in `buffer`, which may hold another run afterwards."""
 
     siblings: bytes
     leaf_hashes: bytes
     data: memoryview
+    buffer: bytearray
 
 
 class Holding:
@@ -73,10 +74,6 @@ class Holding:
         """Whether this run is inside the content and here."""
         return first + leaves <= self.leaves and (self.held is None or self.held.covers(first, first + leaves))
 
-    def run_bytes(self, first: int, leaves: int) -> int:
-        """Length of a run inside the content."""
-        return (leaves - 1) * LEAF_BYTES + leaf_bytes(self.size, first + leaves - 1)
-
     def read_range(self, first: int, leaves: int, buffer: bytearray) -> Range:
         """Verified leaves, in `buffer` or, when that is too small, in a new one.
 
@@ -86,7 +83,7 @@ class Holding:
         """
         if not self.has(first, leaves):
             raise NotFound(f"leaves {first} to {first + leaves} of {self.content.short} are not here")
-        length = self.run_bytes(first, leaves)
+        length = (leaves - 1) * LEAF_BYTES + leaf_bytes(self.size, first + leaves - 1)
         if len(buffer) < length:
             buffer = bytearray(length)
         view = memoryview(buffer)[:length]
@@ -99,7 +96,7 @@ class Holding:
             raise VerificationFailed(f"{self._data.path} cannot be read: {exc.strerror or exc}") from exc
         if got != length or hash_leaves(view) != leaf_hashes:
             raise VerificationFailed(f"{self._data.path} changed since it was shared")
-        return Range(siblings, leaf_hashes, view)
+        return Range(siblings, leaf_hashes, view, buffer)
 
     def check_mark(self) -> None:
         """Raises `VerificationFailed` when size, time or inode of a file shared by reference are others now."""

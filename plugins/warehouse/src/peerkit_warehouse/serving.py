@@ -143,17 +143,14 @@ class _Serving:
             return _Answer(codec.error(Refusal.BUSY, "all upload slots are taken"))
         server.active += 1
         self.slots += 1
-        length = holding.run_bytes(first, leaves)
         buffer = self._free.pop() if self._free else bytearray()
-        if len(buffer) < length:
-            buffer = bytearray(length)
         try:
             run = await server.ctx.run_blocking(lambda: holding.read_range(first, leaves, buffer))
         except VerificationFailed:
             self._release()
             raise
         head = codec.range_head(len(run.siblings) // HASH_BYTES, run.data.nbytes) + run.siblings + run.leaf_hashes
-        return _Answer(head, run.data, buffer)
+        return _Answer(head, run.data, run.buffer)
 
 
 def _info(holding: Holding) -> _Answer:
