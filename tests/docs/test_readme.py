@@ -12,17 +12,13 @@ README = (ROOT / "README.md").read_text("utf-8")
 
 
 @pytest.mark.integration
-def test_the_ten_lines_run_as_printed(tmp_path: Path) -> None:
-    (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+@pytest.mark.parametrize(
+    ("page", "prints"), [("README.md", "b'hello'\n"), ("docs/testing.md", "b'HELLO'\nunreachable\nb'AGAIN'\n")]
+)
+def test_the_example_runs_as_printed(page: str, prints: str, tmp_path: Path) -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text("utf-8"), re.DOTALL)
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=100)
-    assert (done.stdout, done.stderr, done.returncode) == ("b'hello'\n", "", 0)
-
-
-@pytest.mark.integration
-def test_the_simulation_runs_as_printed(tmp_path: Path) -> None:
-    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "testing.md").read_text("utf-8"), re.DOTALL)
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=100)
-    assert (done.stdout, done.returncode) == ("b'HELLO'\nunreachable\nb'AGAIN'\n", 0), done.stderr
+    assert (done.stdout, done.stderr, done.returncode) == (prints, "", 0)
 
 
 @pytest.mark.parametrize("page", [*sorted(ROOT.glob("docs/**/*.md")), ROOT / "README.md"], ids=lambda p: p.name)
