@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from .row import Row, table
+from .standstill import Standstill, watching
 
 NAMES = ("requests", "transfer", "share", "footprint", "simulation", "congestion")
 RESULTS = Path(__file__).parent / "results" / "latest.json"
@@ -26,26 +27,30 @@ def main() -> int:
         parser.error(f"no benchmark is called {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}")
     rows: list[Row] = []
     failed: dict[str, str] = {}
-    for name in options.names or NAMES:
-        began_at = time.monotonic()
-        try:
-            rows += importlib.import_module(f"bench.{name}").run(options.quick)
-        except Exception as exc:  # one that cannot run must not take the figures of the others with it
-            failed[name] = f"{type(exc).__name__}: {exc}"
-        print(f"{name}: {time.monotonic() - began_at:.0f} s", file=sys.stderr, flush=True)
-    print(f"{machine()}\n\n{table(rows)}")
+    with watching() as still:
+        for name in options.names or NAMES:
+            began_at = time.monotonic()
+            try:
+                rows += importlib.import_module(f"bench.{name}").run(still, options.quick)
+            except Exception as exc:  # one that cannot run must not take the figures of the others with it
+                failed[name] = f"{type(exc).__name__}: {exc}"
+            print(f"{name}: {time.monotonic() - began_at:.0f} s", file=sys.stderr, flush=True)
+        described = machine(still)
+    print(f"{described}\n\n{table(rows)}")
     for name, reason in failed.items():
         print(f"\n{name} could not run: {reason}")
     options.json.parent.mkdir(parents=True, exist_ok=True)
-    found = {"machine": machine(), "quick": options.quick, "rows": [r.as_json() for r in rows], "failed": failed}
+    found = {"machine": described, "quick": options.quick, "rows": [r.as_json() for r in rows], "failed": failed}
     options.json.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
     return 1 if failed else 0
 
 
-def machine() -> str:
-    """The machine in a line; the load tells how far to trust the figures."""
+def machine(still: Standstill) -> str:
+    """The machine in a line; the load, and how much of the time it ran, tell how far to trust the figures."""
     load = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
-    return f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}{load}"
+    stood = f"; it stood still {still.share:.0%} of the time, which is left out" if still.is_watched else ""
+    cores, python = os.cpu_count(), platform.python_version()
+    return f"{platform.system()} {platform.machine()}, {cores} cores, Python {python}{load}{stood}"
 
 
 if __name__ == "__main__":

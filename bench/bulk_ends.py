@@ -1,7 +1,7 @@
 """Both ends of a bulk transfer that lasts a given time: `python -m bench.bulk_ends WHAT END ADDRESS [SECONDS]`.
 
 `tcp`: the system's TCP with CUBIC, in clear.  `peerkit`: one stream of a session, encrypted, by the address's scheme.
-The sender prints megabytes a second: what the receiver had counted when everything was there, over the time until then.
+The sender prints the bytes that the receiver counted, when it began, and when it knew that all were there.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ def serve_tcp(address: str) -> None:
                 connection.sendall(str(total).encode())
 
 
-def send_tcp(address: str, seconds: float) -> float:
+def send_tcp(address: str, seconds: float) -> tuple[int, float, float]:
     host, port = address.rsplit(":", 1)
     with socket.socket() as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, b"cubic")
@@ -40,7 +40,7 @@ def send_tcp(address: str, seconds: float) -> float:
             connection.sendall(CHUNK)
         connection.shutdown(socket.SHUT_WR)
         total = int(connection.recv(64))
-        return total / (time.monotonic() - began_at) / 1e6
+        return total, began_at, time.monotonic()
 
 
 async def serve_peerkit(address: str) -> None:
@@ -59,7 +59,7 @@ async def serve_peerkit(address: str) -> None:
         await asyncio.Event().wait()
 
 
-async def send_peerkit(address: str, seconds: float) -> float:
+async def send_peerkit(address: str, seconds: float) -> tuple[int, float, float]:
     from peerkit import Node, ProtocolSpec
 
     profile = {"node": {**NODE, "listen": []}}
@@ -71,18 +71,18 @@ async def send_peerkit(address: str, seconds: float) -> float:
             await stream.write(CHUNK)
         await stream.finish()
         total = int(await stream.read(64))
-        return total / (time.monotonic() - began_at) / 1e6
+        return total, began_at, time.monotonic()
 
 
 def main(what: str, end: str, address: str, seconds: str = "0") -> None:
     if what == "tcp":
         if end == "serve":
             serve_tcp(address)
-        print(send_tcp(address, float(seconds)))
+        print(*send_tcp(address, float(seconds)))
     elif end == "serve":
         asyncio.run(serve_peerkit(address))
     else:
-        print(asyncio.run(send_peerkit(address, float(seconds))))
+        print(*asyncio.run(send_peerkit(address, float(seconds))))
 
 
 if __name__ == "__main__":

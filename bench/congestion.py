@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 
-from .process import output_of, serving
+from .process import numbers_of, serving
 from .row import Row, compared
+from .standstill import Standstill
 from .tun_link import RIGHT, TunLink, is_possible, tun_link
 
 MBIT = 1_000
@@ -22,7 +23,7 @@ SECONDS = 15.0
 AIM = 0.8  # of TCP's speed
 
 
-def run(quick: bool = False) -> list[Row]:
+def run(still: Standstill, quick: bool = False) -> list[Row]:
     """Raises `RuntimeError` where the link cannot be made."""
     if not is_possible():
         raise RuntimeError("the link between network namespaces needs root on Linux and /dev/net/tun")
@@ -33,7 +34,7 @@ def run(quick: bool = False) -> list[Row]:
         for seed in range(rounds):
             for what, own in rates.items():
                 with tun_link(MBIT, ROUND_TRIP_S, loss, seed) as link:
-                    own.append(_rate(link, what, seconds))
+                    own.append(_rate(still, link, what, seconds))
         where = f"50 ms, {loss:.2%} loss"
         tcp = Row(f"{where}: Linux TCP CUBIC in clear", "MB/s", tuple(rates["tcp"]))
         udp = Row(f"{where}: peerkit over UDP", "MB/s", tuple(rates["peerkit"]))
@@ -42,13 +43,14 @@ def run(quick: bool = False) -> list[Row]:
     return rows
 
 
-def _rate(link: TunLink, what: str, seconds: float) -> float:
+def _rate(still: Standstill, link: TunLink, what: str, seconds: float) -> float:
     scheme = "" if what == "tcp" else "udp://"
     ends = sys.executable, "-m", "bench.bulk_ends", what
     with serving(*_after(link.right, *ends, "serve", f"{scheme}{RIGHT}:5001"), python=link.right[0]) as line:
         address = f"{RIGHT}:5001" if what == "tcp" else line
         command = _after(link.left, *ends, "send", address, str(seconds))
-        return float(output_of(*command, python=link.left[0], timeout_s=seconds * 3 + 60))
+        nbytes, began_at, ended_at = numbers_of(*command, python=link.left[0], timeout_s=seconds * 3 + 60)
+        return nbytes / still.seconds(began_at, ended_at) / 1e6
 
 
 def _after(prefix: Sequence[str], *command: str) -> tuple[str, ...]:

@@ -7,13 +7,14 @@ from pathlib import Path
 
 from .process import UpNode, output_of, up
 from .row import Row, bounded
+from .standstill import Standstill
 from .work_file import work_folder
 
 ROUNDS = 7
 IDLE_S = 5.0  # lets the node finish what it does once after its start
 
 
-def run(quick: bool = False) -> list[Row]:
+def run(still: Standstill, quick: bool = False) -> list[Row]:
     rounds = 3 if quick else ROUNDS
     ready: list[float] = []
     memory: list[float] = []
@@ -21,18 +22,18 @@ def run(quick: bool = False) -> list[Row]:
     with work_folder() as folder:
         for i in range(rounds):
             with up(folder / str(i)) as node:
-                ready.append(node.ready_s)
+                ready.append(still.seconds(*node.start))
                 if i == 0:
                     time.sleep(IDLE_S)
                     memory.append(resident_mib(node.pid))
                     node.command("status")  # the first one fetches the catalogue of operations
-                    commands = [_seconds(node) for _ in range(rounds)]
+                    commands = [_command_s(still, node) for _ in range(rounds)]
     return [
         bounded(Row("idle node, preset local", "MiB", tuple(memory)), 90),
         bounded(Row("start to `ready`", "s", tuple(ready)), 1),
         bounded(Row("`peerkit status` against a running node", "s", tuple(commands)), 0.15),
-        Row("`import peerkit`", "s", tuple(_import_seconds("import peerkit") for _ in range(rounds))),
-        Row("`python -c pass`, for comparison", "s", tuple(_import_seconds("pass") for _ in range(rounds))),
+        Row("`import peerkit`", "s", tuple(_python_s(still, "import peerkit") for _ in range(rounds))),
+        Row("`python -c pass`, for comparison", "s", tuple(_python_s(still, "pass") for _ in range(rounds))),
     ]
 
 
@@ -42,15 +43,15 @@ def resident_mib(pid: int) -> float:
     return int(done.stdout) / 1024
 
 
-def _seconds(node: UpNode) -> float:
+def _command_s(still: Standstill, node: UpNode) -> float:
     # By the installed command, as a person would; not through `python -m`.
     command = [str(Path(sys.executable).with_name("peerkit")), "status", "--data-dir", str(node.data_dir)]
-    began_at = time.perf_counter()
+    began_at = time.monotonic()
     subprocess.run(command, capture_output=True, check=True)
-    return time.perf_counter() - began_at
+    return still.seconds(began_at, time.monotonic())
 
 
-def _import_seconds(program: str) -> float:
-    began_at = time.perf_counter()
+def _python_s(still: Standstill, program: str) -> float:
+    began_at = time.monotonic()
     output_of("-c", program)
-    return time.perf_counter() - began_at
+    return still.seconds(began_at, time.monotonic())

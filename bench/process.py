@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .standstill import Span
+
 ROOT = Path(__file__).parents[1]
 PEERKIT = (sys.executable, "-m", "peerkit")
 
@@ -37,12 +39,12 @@ class UpNode:
     """A node of `peerkit up`.
 
     Attributes:
-        ready_s: from the process's start to its `ready` line.
+        start: from the process's start to its `ready` line.
     """
 
     data_dir: Path
     pid: int
-    ready_s: float
+    start: Span
 
     def command(self, *arguments: str, timeout_s: float = 300) -> Any:
         """What `peerkit arguments --json` answers, whole process."""
@@ -54,12 +56,12 @@ class UpNode:
 def up(data_dir: Path, *sets: str) -> Iterator[UpNode]:
     """Run `peerkit up` with the preset `local`, and stop it afterwards."""
     command = [*PEERKIT, "up", "--profile", "local", "--data-dir", str(data_dir)]
-    began_at = time.perf_counter()
+    began_at = time.monotonic()
     with _running([*command, *(word for text in sets for word in ("--set", text))]) as (process, line):
-        ready_s = time.perf_counter() - began_at
+        start = began_at, time.monotonic()
         if not line.startswith("ready"):
             raise RuntimeError(f"peerkit up said: {line}")
-        yield UpNode(data_dir, process.pid, ready_s)
+        yield UpNode(data_dir, process.pid, start)
 
 
 @contextmanager

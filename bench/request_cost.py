@@ -6,12 +6,10 @@ No process is woken, and the least of many short batches counts: so the figures 
 
 import asyncio
 import sys
-import time
 
-from .request_ends import Ask, echo_streams, loop_factory, over_peerkit, over_streams, peerkit_node
+from .request_ends import best_rate, echo_streams, loop_factory, over_peerkit, over_streams, peerkit_node
 
-BATCHES = 200
-REQUESTS = 200
+TURNS = 200
 
 
 async def main() -> None:
@@ -19,18 +17,11 @@ async def main() -> None:
     reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
     async with peerkit_node(answers=True) as a, peerkit_node(answers=False) as b:
         asks = over_streams(reader, writer), over_peerkit(await b.connect(a.addresses[0]))
-        turns = [[await _batch_us(ask) for ask in asks] for _ in range(BATCHES)]
-        print(*(min(turn[i] for turn in turns) for i in range(len(asks))))
+        turns = [[await best_rate(ask, batches=1) for ask in asks] for _ in range(TURNS)]
+        print(*(1e6 / max(rates) for rates in zip(*turns, strict=True)))
         writer.close()
         await writer.wait_closed()
         server.close()
-
-
-async def _batch_us(ask: Ask) -> float:
-    began_at = time.perf_counter()
-    for _ in range(REQUESTS):
-        await ask()
-    return (time.perf_counter() - began_at) / REQUESTS * 1e6
 
 
 if __name__ == "__main__":

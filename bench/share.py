@@ -8,6 +8,7 @@ from peerkit.client import SyncClient
 
 from .process import UpNode, numbers_of, up
 from .row import Row, compared
+from .standstill import Standstill
 from .work_file import random_file, settle, work_folder
 
 NBYTES = 1 << 30
@@ -22,14 +23,14 @@ import sys, time
 from blake3 import blake3
 path, h, b = sys.argv[1], blake3(), bytearray(1 << 20)
 m = memoryview(b)
-t = time.perf_counter()
+t = time.monotonic()
 {}
 h.digest()
-print(time.perf_counter() - t)
+print(t, time.monotonic())
 """
 
 
-def run(quick: bool = False) -> list[Row]:
+def run(still: Standstill, quick: bool = False) -> list[Row]:
     nbytes, rounds = (1 << 27, 3) if quick else (NBYTES, ROUNDS)
     ours: list[float] = []
     alone: dict[str, list[float]] = {name: [] for name in ALONE}
@@ -38,8 +39,10 @@ def run(quick: bool = False) -> list[Row]:
         settle()
         for _ in range(rounds):
             for name, program in ALONE.items():
-                alone[name].append(nbytes / numbers_of("-c", PROGRAM.format(program), str(source))[0] / 1e6)
-            ours.append(nbytes / _share(node, source) / 1e6)
+                alone[name].append(
+                    nbytes / still.seconds(*numbers_of("-c", PROGRAM.format(program), str(source))) / 1e6
+                )
+            ours.append(nbytes / _share(still, node, source) / 1e6)
     own = Row(f"share {nbytes >> 20} MiB by reference", "MB/s", tuple(ours))
     rows: list[Row] = []
     for name, rates in alone.items():
@@ -49,12 +52,12 @@ def run(quick: bool = False) -> list[Row]:
     return rows
 
 
-def _share(node: UpNode, source: Path) -> float:
+def _share(still: Standstill, node: UpNode, source: Path) -> float:
     """Seconds of the operation, asked over the control socket; the content is forgotten again."""
     with SyncClient.connect(node.data_dir) as client:
-        began_at = time.perf_counter()
+        began_at = time.monotonic()
         client.call("share", paths=[str(source)])
-        seconds = time.perf_counter() - began_at
+        seconds = still.seconds(began_at, time.monotonic())
         (shared,) = node.command("ls")
         client.call("rm", id=shared["content_id"])
     return seconds

@@ -5,14 +5,18 @@ and end when the whole file is verified and given to the system.  Hashing at the
 """
 
 import filecmp
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 
+from peerkit.client import SyncClient
+
 from .peers import environment
 from .process import UpNode, numbers_of, serving, up
 from .row import Row, compared
+from .standstill import Standstill
 from .work_file import random_file, settle, work_folder
 
 NBYTES = 1 << 30
@@ -20,7 +24,7 @@ ROUNDS = 3
 LIBTORRENT = "-m", "bench.peers.libtorrent_transfer"
 
 
-def run(quick: bool = False) -> list[Row]:
+def run(still: Standstill, quick: bool = False) -> list[Row]:
     nbytes, rounds = (1 << 26, 2) if quick else (NBYTES, ROUNDS)
     has_libtorrent = environment.has_peer("libtorrent")
     ours: dict[str, list[float]] = {"asyncio": [], "uvloop": []}
@@ -31,10 +35,10 @@ def run(quick: bool = False) -> list[Row]:
             if has_libtorrent:
                 settle()
                 with serving(*LIBTORRENT, "seed", str(source), python=environment.PYTHON) as line:
-                    theirs.append(_libtorrent(line, source, folder / f"theirs{i}"))
+                    theirs.append(_libtorrent(still, line, source, folder / f"theirs{i}"))
             for loop, rates in ours.items():
                 with _nodes(folder / f"{loop}{i}", source, loop) as (fetcher, link):
-                    rates.append(_peerkit(fetcher, link, source, folder / f"ours{i}"))
+                    rates.append(_peerkit(still, fetcher, link, source, folder / f"ours{i}"))
     rows = [Row(f"file of {nbytes >> 20} MiB, peerkit over TCP, {loop}", "MB/s", tuple(r)) for loop, r in ours.items()]
     if not theirs:
         return rows
@@ -51,20 +55,23 @@ def _nodes(folder: Path, source: Path, loop: str) -> Iterator[tuple[UpNode, str]
         yield fetcher, sharer.command("share", str(source))[0]["link"]
 
 
-def _peerkit(fetcher: UpNode, link: str, source: Path, target: Path) -> float:
+def _peerkit(still: Standstill, fetcher: UpNode, link: str, source: Path, target: Path) -> float:
     settle()
-    got = fetcher.command("get", link, "-o", str(target))
+    with SyncClient.connect(fetcher.data_dir) as client:
+        began_at = time.monotonic()
+        client.call("get", id=link, output=str(target))
+        seconds = still.seconds(began_at, time.monotonic())
     _check(source, target)
-    return float(got["bytes_per_s"]) / 1e6
+    return source.stat().st_size / seconds / 1e6
 
 
-def _libtorrent(line: str, source: Path, folder: Path) -> float:
+def _libtorrent(still: Standstill, line: str, source: Path, folder: Path) -> float:
     port, torrent = line.split(maxsplit=1)
     folder.mkdir()
     settle()
-    seconds = numbers_of(*LIBTORRENT, "fetch", torrent, port, str(folder), python=environment.PYTHON)[0]
+    began_at, ended_at = numbers_of(*LIBTORRENT, "fetch", torrent, port, str(folder), python=environment.PYTHON)
     _check(source, folder / source.name)
-    return source.stat().st_size / seconds / 1e6
+    return source.stat().st_size / still.seconds(began_at, ended_at) / 1e6
 
 
 def _check(source: Path, target: Path) -> None:

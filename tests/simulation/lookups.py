@@ -11,7 +11,6 @@ from peerkit.capabilities import PEER_ROUTING, Lookup, PeerRouting
 from peerkit.identity import PeerId
 from peerkit.plugin import PluginContext, PluginSpec, Settings
 from peerkit.testing import SimNetwork, Swarm
-from tests.simulation.yardstick import Yardstick
 
 K = 20
 PROFILE = {
@@ -36,7 +35,6 @@ class LookupReport:
         hops, queried: the median, and the most of any lookup.
         lookup_s: median virtual seconds of a lookup.
         sessions: streams opened, and so handshakes made, for each node.
-        cpu_s, reference_s: processor seconds in all; see `Yardstick`.
     """
 
     nodes: int
@@ -49,8 +47,6 @@ class LookupReport:
     most_queried: int
     lookup_s: float
     sessions: float
-    cpu_s: float
-    reference_s: float
 
 
 class _Probe:
@@ -75,8 +71,6 @@ def nearest(key: int, peers: list[PeerId], count: int = K) -> list[PeerId]:
 
 async def measure(node_count: int, lookup_count: int, *, apart_s: float = 0.1) -> LookupReport:
     """Start the nodes, let them settle, and look up random keys from random nodes.  Run it under virtual time."""
-    yardstick = Yardstick()
-    measuring = asyncio.get_running_loop().create_task(yardstick.run())
     net, probe = SimNetwork(latency_s=(0.025, 0.075)), _Probe()
     plugins = {"probe": PluginSpec(Settings, probe, requires=(PEER_ROUTING,))}
     before = gc.get_threshold()
@@ -89,9 +83,7 @@ async def measure(node_count: int, lookup_count: int, *, apart_s: float = 0.1) -
             streams = net.streams
     finally:
         gc.set_threshold(*before)
-        measuring.cancel()
-    yardstick.measure()
-    return _sum_up(node_count, found, streams / node_count, yardstick)
+    return _sum_up(node_count, found, streams / node_count)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +110,7 @@ async def _look_up(net: SimNetwork, nodes: list[Node], probe: _Probe, count: int
     return found
 
 
-def _sum_up(node_count: int, found: list[_Found], sessions: float, yardstick: Yardstick) -> LookupReport:
+def _sum_up(node_count: int, found: list[_Found], sessions: float) -> LookupReport:
     got = [[record.peer_id for record in each.lookup.closest] for each in found]
     return LookupReport(
         nodes=node_count,
@@ -133,6 +125,4 @@ def _sum_up(node_count: int, found: list[_Found], sessions: float, yardstick: Ya
         most_queried=max(each.lookup.queried for each in found),
         lookup_s=statistics.median(each.seconds for each in found),
         sessions=sessions,
-        cpu_s=yardstick.cpu_s,
-        reference_s=yardstick.reference_s,
     )
