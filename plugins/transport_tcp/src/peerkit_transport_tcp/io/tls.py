@@ -9,12 +9,6 @@ import ssl
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
-from cryptography.x509.oid import NameOID
-
 from peerkit.transport import ServerTls
 
 _LIFETIME = timedelta(days=365)  # a year without a restart; no Peerkit node looks at it
@@ -35,6 +29,13 @@ def server_tls(folder: Path, now_wall: float) -> ServerTls:
     Args:
         folder: where the key lies for a moment, encrypted, because `ssl` only reads keys from files.
     """
+    # Here, because few nodes listen on tls:// and loading it takes a tenth of a node's start.
+    from cryptography import x509
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.hazmat.primitives.hashes import SHA256
+    from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
+    from cryptography.x509.oid import NameOID
+
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, secrets.token_hex(8))])
     now = datetime.fromtimestamp(now_wall, UTC)
