@@ -2,7 +2,7 @@
 
 A virtual machine whose host gives it a share of a core runs for some tenths of a second and then stands still for as
 long; nothing inside tells (processor time counts it, `steal` does not).  One watcher for each core, of the real-time
-class, sleeps 1 ms at a time; when the watchers of all cores woke late together, no core ran.  Only that is left out:
+class, sleeps 4 ms at a time; when the watchers of all cores woke late together, no core ran.  Only that is left out:
 what the system's own scheduler gives to other programs counts.  Where the real-time class cannot be had (it takes root
 on Linux) nothing is left out.
 """
@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-SLEEP_S = 0.001
-LATE_S = 0.003  # more than a busy core makes a real-time process wait (measured: 1 ms)
+SLEEP_S = 0.004
+LATE_S = 0.004  # more than a busy core makes a real-time process wait (measured: 1 ms)
 
 Span = tuple[float, float]
 
@@ -42,7 +42,7 @@ class Standstill:
 
     def seconds(self, began_at: float, ended_at: float) -> float:
         """Length of a span without what the machine stood still in it."""
-        time.sleep(10 * SLEEP_S)  # the watchers tell of what has just ended
+        time.sleep(3 * SLEEP_S)  # the watchers tell of what has just ended
         for i, watcher in enumerate(self._watchers):
             self._read(i, watcher)
         still = [(began_at, ended_at)] if self._watchers else []
