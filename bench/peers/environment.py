@@ -3,11 +3,13 @@
 They live apart, because their pins (an old protobuf, an old cryptography) are not ours.
 """
 
+import shutil
 import subprocess
 from functools import cache
 from pathlib import Path
 
-PYTHON = Path(__file__).parents[2] / ".venv-bench" / "bin" / "python"
+FOLDER = Path(__file__).parents[2] / ".venv-bench"
+PYTHON = FOLDER / "bin" / "python"
 
 
 @cache
@@ -17,3 +19,8 @@ def has_peer(module: str) -> bool:
         return False
     done = subprocess.run([PYTHON, "-c", f"import {module}"], capture_output=True, timeout=60)
     return done.returncode == 0
+
+
+def has_node_peer(package: str) -> bool:
+    """Whether the npm package is there, and Node.js to run it."""
+    return shutil.which("node") is not None and (FOLDER / "node_modules" / package / "package.json").exists()
