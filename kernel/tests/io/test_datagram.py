@@ -153,6 +153,29 @@ def test_a_wildcard_socket_knows_where_it_was_asked_and_answers_from_there(on_lo
     on_loop(main())
 
 
+@pytest.mark.parametrize(
+    ("wildcard", "loopback", "gone"), [("0.0.0.0", "127.0.0.1", "192.0.2.77"), ("::", "::1", "2001:db8::77")]
+)
+def test_an_address_that_is_ours_no_more_stops_nothing(
+    on_loop: OnLoop, wildcard: str, loopback: str, gone: str
+) -> None:
+    """The host moved to another network: what a session sends still leaves, in batches as before."""
+
+    async def main() -> None:
+        a, b = await open_datagrams(loopback, 0, SystemClock()), await open_datagrams(wildcard, 0, SystemClock())
+        assert isinstance(b, BatchEndpoint)
+        inbox = Inbox(a)
+        assert b.send_batch(Address("udp", gone, b.local.port), a.local, 4, [b"onlytwos"]) == 2
+        assert b.send_batch(Address("udp", gone, b.local.port), a.local, 6, [b"single"]) == 1
+        await inbox.until(3)
+        assert inbox.remotes == [_at(b, loopback)] * len(inbox.remotes)
+        assert not b._without_gso
+        a.close()
+        b.close()
+
+    on_loop(main())
+
+
 def test_a_datagram_that_cannot_be_sent_is_dropped(on_loop: OnLoop) -> None:
     async def main() -> None:
         a = await open_datagrams("127.0.0.1", 0, SystemClock())

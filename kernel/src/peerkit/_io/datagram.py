@@ -36,6 +36,7 @@ MAX_CACHED_ADDRESSES = 1_024  # strangers choose the source address: the cache i
 MAX_MORE_SOCKETS = 512
 _ANCILLARY_BYTES = 128
 _GSO_REFUSED = (errno.EIO, errno.EINVAL, errno.EOPNOTSUPP)
+_SOURCE_REFUSED = (errno.EINVAL, errno.ENETUNREACH, errno.EADDRNOTAVAIL)  # no address of ours: Linux' IPv6, IPv4
 
 
 async def open_datagrams(host: str, port: int, clock: Clock) -> DatagramEndpoint:
@@ -107,7 +108,7 @@ class BatchEndpoint:
                 continue
             size = (SOL_UDP, UDP_SEGMENT, struct.pack("=H", segment_bytes))
             try:
-                self._sock.sendmsg(call, [*ancillary, size], 0, target)
+                self._send(call, ancillary, [size], target)
                 taken += count
             except OSError as exc:
                 if exc.errno in _GSO_REFUSED:
@@ -144,10 +145,24 @@ class BatchEndpoint:
 
     def _send_one(self, buffers: Sequence[Buffer], ancillary: list[tuple[int, int, bytes]], target: SockAddr) -> bool:
         try:
-            self._sock.sendmsg(buffers, ancillary, 0, target)
+            self._send(buffers, ancillary, [], target)
         except OSError:  # the system's buffer is full, no route, too large for the interface: dropped, as networks do
             return False
         return True
+
+    def _send(
+        self,
+        buffers: Sequence[Buffer],
+        source: list[tuple[int, int, bytes]],
+        size: list[tuple[int, int, bytes]],
+        target: SockAddr,
+    ) -> None:
+        try:
+            self._sock.sendmsg(buffers, source + size, 0, target)
+        except OSError as exc:
+            if not source or exc.errno not in _SOURCE_REFUSED:
+                raise
+            self._sock.sendmsg(buffers, size, 0, target)  # that address is ours no more: from whichever there is
 
     def _on_readable(self) -> None:
         buffer, sock, registry = self._buffer, self._sock, self._registry

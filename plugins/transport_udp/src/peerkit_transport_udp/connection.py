@@ -163,8 +163,8 @@ class Connection:
         known = active.route
         if route.remote != known.remote or route.endpoint is not known.endpoint:
             self.paths.arrived(route, len(batch), self.receiver.is_newest, now)
-        elif known.local is None:
-            active.route = route
+        elif route.local is not known.local and (known.local is None or self.receiver.is_newest):
+            active.route = route  # our own address may have changed: answer from where we are asked
         try:
             if self.source is None:
                 self.confirm()
