@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from peerkit.address import Address
+from peerkit.address import Address, Contact, contacts_of
 from peerkit.errors import UsageError
 from peerkit.identity import PeerId
 
@@ -66,3 +66,12 @@ def test_neighbourhoods(host: str, prefix: str, local: bool) -> None:
 def test_no_text_raises_anything_but_a_usage_error(text: str) -> None:
     with contextlib.suppress(UsageError):
         Address.parse(text)
+
+
+def test_addresses_of_one_peer_are_one_contact() -> None:
+    other = PeerId(bytes([1] * 32))
+    tcp, udp = (Address.parse(f"{scheme}://192.0.2.1:1/{PEER}") for scheme in ("tcp", "udp"))
+    nobody, stranger = Address.parse("tcp://example.org:1"), Address.parse(f"tcp://192.0.2.2:1/{other}")
+    assert contacts_of([tcp, nobody, stranger, udp]) == [Contact(PEER, (tcp, udp)), nobody, Contact(other, (stranger,))]
+    with pytest.raises(UsageError, match="no address"):
+        Contact(PEER, ())

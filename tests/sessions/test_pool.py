@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 import pytest
 
 from peerkit import Node, Peer, ProtocolSpec
-from peerkit.address import Address
+from peerkit.address import Address, Contact
 from peerkit.errors import ConnectFailed, LimitExceeded, PeerkitError, PeerUnreachable, TrustDenied
 from peerkit.event import PeerConnected, PeerDisconnected
 from peerkit.session import Code
@@ -213,6 +213,23 @@ def test_the_expected_peer_must_answer() -> None:
                 await a.connect(a.addresses[0])
             with pytest.raises(PeerUnreachable, match="no address is known"):
                 await a.connect(c.peer_id)
+
+    run(main(), seed=1)
+
+
+@pytest.mark.parametrize("listen", [["tcp"], ["tcp", "udp"]])
+def test_of_several_addresses_the_preferred_transport_that_answers_wins(listen: list[str]) -> None:
+    async def main() -> None:
+        net = SimNetwork()
+        here, there = net.platform(), net.platform()
+        addresses = [f"{scheme}://{there.ip}:0" for scheme in listen]
+        async with (
+            open_node(net, ECHO, platform=here) as a,
+            open_node(net, ECHO, platform=there, settings={"listen": addresses}) as b,
+        ):
+            dead = Address("tcp", net.platform().ip, 1, b.peer_id)
+            peer = await a.connect(Contact(b.peer_id, (dead, *b.addresses)))
+            assert peer.session.remote.scheme == listen[-1]
 
     run(main(), seed=1)
 

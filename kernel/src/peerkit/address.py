@@ -6,6 +6,7 @@ Host names occur only in bootstrap lists and links, never in records; IPv6 zones
 
 import ipaddress
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -112,3 +113,30 @@ def _prefix(host: str) -> str:
     if ip is None:
         return host
     return str(ipaddress.ip_network((ip, 24 if ip.version == 4 else 56), strict=False))
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """Several ways to reach one peer; the transports' preferences decide which is tried first.
+
+    Raises:
+        UsageError: there is none.
+    """
+
+    peer_id: PeerId
+    addresses: tuple[Address, ...]
+
+    def __post_init__(self) -> None:
+        if not self.addresses:
+            raise UsageError(f"no address of {self.peer_id.short} is given")
+
+    def __str__(self) -> str:
+        return ", ".join(str(address) for address in self.addresses)
+
+
+def contacts_of(addresses: Iterable[Address]) -> list[Address | Contact]:
+    """Gather the addresses that name the same peer; those that name none stay alone.  In the order given."""
+    of_peer: dict[PeerId | Address, list[Address]] = {}
+    for address in addresses:
+        of_peer.setdefault(address.peer_id or address, []).append(address)
+    return [Contact(key, tuple(found)) if isinstance(key, PeerId) else key for key, found in of_peer.items()]

@@ -16,7 +16,7 @@ from typing import Generic, Protocol, TypeVar
 from .address import Address
 from .identity import PeerId
 from .record import PeerRecord
-from .session import Session
+from .session import DialTarget, Session
 from .transport import DatagramEndpoint
 
 T = TypeVar("T")
@@ -39,9 +39,7 @@ class Capability(Generic[T]):
 class Dialer(Protocol):
     """The kernel's way to a peer.  Everything goes through the pool and its trust gate."""
 
-    def transient(
-        self, target: PeerRecord | Address | PeerId, timeout_s: float = 5.0
-    ) -> AbstractAsyncContextManager[Session]:
+    def transient(self, target: DialTarget, timeout_s: float = 5.0) -> AbstractAsyncContextManager[Session]:
         """Borrow a session to `target` for a few requests: the member session if there is one, else an open transient
         one, else a new one (kept for 10 s of idleness, shared by all borrowers).
 

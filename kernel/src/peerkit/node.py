@@ -54,7 +54,7 @@ from .platform import Platform
 from .protocol import ProtocolSpec
 from .record import PeerRecord, network_id
 from .routine import Routine
-from .session import Peer
+from .session import DialTarget, Peer
 
 if TYPE_CHECKING:
     from ._control.node_view import NodeView
@@ -119,7 +119,7 @@ class Node:
         """The members of the pool, oldest first."""
         return self._pool.peers()
 
-    async def connect(self, target: str | Address | PeerRecord | PeerId, timeout_s: float = 10.0) -> Peer:
+    async def connect(self, target: str | DialTarget, timeout_s: float = 10.0) -> Peer:
         """Make `target` (an address may be text) a member of the pool.  Raises as `peerkit.session.Pool.connect`
         does."""
         return await self._pool.connect(Address.parse(target) if isinstance(target, str) else target, timeout_s)

@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
-from .address import Address
+from .address import Address, Contact
 from .errors import PeerkitError
 from .identity import PeerId
 from .record import PeerRecord
 from .transport import Buffer, Path
+
+DialTarget = Address | Contact | PeerRecord | PeerId  # a bare id is looked up in the address book
 
 
 class Purpose(Enum):
@@ -232,7 +234,7 @@ class Pool(Protocol):
 
     def get(self, peer_id: PeerId) -> Peer | None: ...
 
-    async def connect(self, target: Address | PeerRecord | PeerId, timeout_s: float = 10.0) -> Peer:
+    async def connect(self, target: DialTarget, timeout_s: float = 10.0) -> Peer:
         """Make the target a member (or return it).  Concurrent calls for one peer share one dial.
 
         Raises:

@@ -16,13 +16,13 @@ from .._pool.address_book import AddressBook
 from .._pool.admission import Admission
 from .._pool.slots import SlotClass, SlotLimits, Slots
 from .._pool.tie_break import newer_wins
-from ..address import Address
+from ..address import Address, Contact
 from ..capabilities import Dialer, SessionControl
 from ..errors import EndpointClosed, LimitExceeded, PeerkitError, PeerUnreachable
 from ..event import PeerConnected, PeerDisconnected, SessionPathsChanged
 from ..identity import PeerId
 from ..record import PeerRecord
-from ..session import Code, Pool, Purpose, Session
+from ..session import Code, DialTarget, Pool, Purpose, Session
 from ..transport import Buffer, DatagramEndpoint
 from ..trust import Action, Question
 from .dialing import DialPlan, Target
@@ -79,7 +79,7 @@ class RuntimePool:
         """All open sessions, members and transient ones."""
         return tuple(self._sessions)
 
-    async def connect(self, target: Address | PeerRecord | PeerId, timeout_s: float = 10.0) -> RuntimePeer:
+    async def connect(self, target: DialTarget, timeout_s: float = 10.0) -> RuntimePeer:
         goal = self._target(target)
         if goal.peer_id is not None and goal.peer_id in self._members:
             return self._members[goal.peer_id]
@@ -105,7 +105,7 @@ class RuntimePool:
         return sent
 
     @asynccontextmanager
-    async def transient(self, target: PeerRecord | Address | PeerId, timeout_s: float = 5.0) -> AsyncIterator[Session]:
+    async def transient(self, target: DialTarget, timeout_s: float = 5.0) -> AsyncIterator[Session]:
         goal = self._target(target)
         session = self._usable(goal.peer_id) or await self._dial(goal, Purpose.TRANSIENT, timeout_s)
         session.borrowers += 1
@@ -129,11 +129,12 @@ class RuntimePool:
         session = peer.runtime_session if peer is not None else self._transients.get(peer_id)
         return session if session is not None and session.is_open else None
 
-    def _target(self, target: Address | PeerRecord | PeerId) -> Target:
+    def _target(self, target: DialTarget) -> Target:
         """Addresses of a peer id come from the address book."""
-        if isinstance(target, Address):
+        if isinstance(target, Address | Contact):
             record = self.book.get(target.peer_id) if target.peer_id is not None else None
-            return Target(target.peer_id, (target,), record.static_key if record else b"")
+            addresses = (target,) if isinstance(target, Address) else target.addresses
+            return Target(target.peer_id, addresses, record.static_key if record else b"")
         if isinstance(target, PeerRecord):
             return Target(target.peer_id, target.addresses, target.static_key)
         record = self.book.get(target)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .._pool.slots import SlotClass
-from ..address import Address
+from ..address import Address, Contact, contacts_of
 from ..discovery import Discovery
 from ..errors import PeerkitError
 from ..event import DialFailed
@@ -25,6 +25,8 @@ from .pool import RuntimePool
 MAX_PARALLEL_DIALS = 8
 FORGOTTEN = 2.0  # times `idle_s`: the dialer ends an idle session, or it would send while the other end is closing
 DISCOVERY_TIMEOUT_S = 30.0
+
+Candidate = Address | Contact | PeerRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,7 @@ class Upkeep:
         self._pool = pool
         self._events = events
         self._settings = settings
-        self._bootstrap = tuple(bootstrap)
+        self._bootstrap = contacts_of(bootstrap)
         self._discoveries = tuple(discoveries)
         self._alone_wait_s = 1.0
         self._alone_until = 0.0
@@ -120,7 +122,7 @@ class Upkeep:
     async def _come_back(self) -> None:
         """Nobody is connected: bootstrap addresses first, then the peers that were reached last."""
         pool = self._pool
-        candidates: list[Address | PeerRecord] = [*self._bootstrap, *pool.book.recent(8)]
+        candidates: list[Candidate] = [*self._bootstrap, *pool.book.recent(8)]
         candidates = [c for c in candidates if not pool.is_parted(c.peer_id)]
         reached = await self._connect_all(candidates)
         if not reached and self._settings.member_out:
@@ -134,9 +136,9 @@ class Upkeep:
     async def _meet(self) -> None:
         """Nobody took us as a member, maybe since all are full: a short session brings a record into the address book,
         and from there the discoveries find peers that have room."""
-        for address in self._bootstrap:
+        for contact in self._bootstrap:
             try:
-                async with self._pool.transient(address):
+                async with self._pool.transient(contact):
                     return
             except PeerkitError as exc:
                 self._pool.context.log.debug("nobody met", reason=str(exc))
@@ -147,7 +149,7 @@ class Upkeep:
         if wanted <= 0 or not self._discoveries:
             return
         known = {peer.id for peer in pool.peers()} | {pool.context.peer_id}
-        candidates: list[Address | PeerRecord] = []
+        candidates: list[Candidate] = []
         for discovery in self._discoveries:
             try:
                 async with asyncio.timeout(DISCOVERY_TIMEOUT_S):
@@ -160,11 +162,11 @@ class Upkeep:
         self._ask_wait_s = self._settings.turn_s if reached else min(60.0, self._ask_wait_s * 2)
         self._ask_until = pool.context.clock.now() + self._ask_wait_s
 
-    async def _connect_all(self, candidates: Sequence[Address | PeerRecord]) -> int:
+    async def _connect_all(self, candidates: Sequence[Candidate]) -> int:
         """Dial, a few at a time; returns how many became members."""
         gate = asyncio.Semaphore(MAX_PARALLEL_DIALS)
 
-        async def one(candidate: Address | PeerRecord) -> bool:
+        async def one(candidate: Candidate) -> bool:
             async with gate:
                 try:
                     await self._pool.connect(candidate)

@@ -25,7 +25,6 @@ from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, cast
 import structlog
 from pydantic import BaseModel
 
-from ..address import Address
 from ..capabilities import Capability
 from ..clock import Clock, Rng
 from ..errors import LocalProtocolError, PeerUnreachable, PluginConflictError, Unavailable
@@ -33,8 +32,8 @@ from ..event import Event
 from ..identity import Identity, PeerId
 from ..platform import Platform
 from ..plugin import Database, PluginContext, PluginSpec
-from ..record import PeerRecord, Signed, network_id
-from ..session import Peer, Pool
+from ..record import Signed, network_id
+from ..session import DialTarget, Peer, Pool
 from ..transport import Buffer, Network
 from ..trust import Decision, Question
 
@@ -58,7 +57,7 @@ class FakePool:
     def get(self, peer_id: PeerId) -> Peer | None:
         return self.members.get(peer_id)
 
-    async def connect(self, target: Address | PeerRecord | PeerId, timeout_s: float = 10.0) -> Peer:
+    async def connect(self, target: DialTarget, timeout_s: float = 10.0) -> Peer:
         peer_id = target if isinstance(target, PeerId) else target.peer_id
         if peer_id is None or peer_id not in self.members:
             raise PeerUnreachable(str(peer_id or target), ["the fake pool has no such member"])

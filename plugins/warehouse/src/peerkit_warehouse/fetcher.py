@@ -16,7 +16,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from peerkit import PeerId, PluginContext
+from peerkit.address import contacts_of
 from peerkit.errors import RemoteProtocolError, VerificationFailed
+from peerkit.session import DialTarget
 
 from .content_id import ContentId, ContentKind
 from .download import Download
@@ -28,7 +30,7 @@ from .parts import FilePart, ProbePart
 from .placing import ROWS, Placer
 from .settings import WarehouseSettings
 from .store import FOLDER_TYPE, Store
-from .swarm import Swarm, Target
+from .swarm import Swarm
 from .task_errors import single
 from .transfer_codec import Info
 
@@ -104,7 +106,7 @@ class Fetcher:
                 return done(target or self._store.layout.object(content), item.total)
             except VerificationFailed as exc:
                 await self._store.note_changed(content, str(exc))
-        async with self._swarm(content, link.at) as swarm:
+        async with self._swarm(content, contacts_of(link.at)) as swarm:
             info = await self._first_info(swarm)
             if target is not None:
                 if info.kind is ContentKind.FILE and await self._placer.is_there(target, content, info.size):
@@ -277,7 +279,9 @@ class Fetcher:
     # -- sources -------------------------------------------------------------------------------------------------
 
     @asynccontextmanager
-    async def _swarm(self, content: ContentId, places: Sequence[Target], search: bool = True) -> AsyncIterator[Swarm]:
+    async def _swarm(
+        self, content: ContentId, places: Sequence[DialTarget], search: bool = True
+    ) -> AsyncIterator[Swarm]:
         swarm = Swarm(self._ctx, content, places, search)
         try:
             async with asyncio.TaskGroup() as group:

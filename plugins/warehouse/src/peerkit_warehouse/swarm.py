@@ -10,9 +10,10 @@ import math
 from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
-from peerkit import Address, PeerId, PeerRecord, PluginContext
+from peerkit import PeerId, PluginContext
 from peerkit.capabilities import CONTENT_ROUTING, DIALER
 from peerkit.errors import NotFound, PeerkitError, RemoteProtocolError, VerificationFailed
+from peerkit.session import DialTarget
 
 from .content_id import ContentId
 from .settings import WarehouseSettings
@@ -25,8 +26,6 @@ LONELY_ROUND_S = 2.0  # between two searches while there is no source
 ROUND_S = 10.0  # between two searches for more
 RETRY_S = 5.0  # before a candidate that failed is tried again
 MAX_CANDIDATES = 256  # remembered for one download: a routing answer full of inventions costs no more memory
-
-Target = Address | PeerRecord | PeerId
 
 
 class Taker(Protocol):
@@ -46,7 +45,11 @@ class Swarm:
     """
 
     def __init__(
-        self, ctx: PluginContext[WarehouseSettings], content: ContentId, places: Sequence[Target], search: bool = True
+        self,
+        ctx: PluginContext[WarehouseSettings],
+        content: ContentId,
+        places: Sequence[DialTarget],
+        search: bool = True,
     ) -> None:
         self.content = content
         self.failures: dict[str, str] = {}
@@ -73,7 +76,7 @@ class Swarm:
                 self._rounds += 1
                 await asyncio.sleep(ROUND_S if self._live else LONELY_ROUND_S)
 
-    async def _candidates(self) -> AsyncIterator[Target]:
+    async def _candidates(self) -> AsyncIterator[DialTarget]:
         for place in self._places:
             yield place
         if not self._search:
@@ -90,7 +93,7 @@ class Swarm:
         except PeerkitError as exc:
             self.failures["search"] = str(exc)
 
-    def _consider(self, group: asyncio.TaskGroup, target: Target) -> None:
+    def _consider(self, group: asyncio.TaskGroup, target: DialTarget) -> None:
         name, now = _name(target), self._ctx.clock.now()
         if name == str(self._ctx.peer_id) or name in self._live or name in self.liars:
             return
@@ -102,7 +105,7 @@ class Swarm:
         self._attempts += 1
         group.create_task(self._attend(target))
 
-    async def _attend(self, target: Target) -> None:
+    async def _attend(self, target: DialTarget) -> None:
         """One source from dial to end."""
         attempting = True
         try:
@@ -217,7 +220,7 @@ async def _quietly(source: SourceStream) -> PeerkitError | None:
     return None
 
 
-def _name(target: Target) -> str:
+def _name(target: DialTarget) -> str:
     if isinstance(target, PeerId):
         return str(target)
     return str(target.peer_id or target)
