@@ -31,7 +31,7 @@ class Up:
     process: subprocess.Popen[str]
     data_dir: Path
     peer_id: str
-    address: str
+    addresses: list[str]
 
     def ask(self, *words: str) -> Any:
         """The JSON answer of a command."""
@@ -66,7 +66,7 @@ def up(folder: Path, name: str, *words: str) -> Iterator[Up]:
             assert process.stdout is not None
             ready, peer_id, *addresses = process.stdout.readline().split()
             assert ready == "ready"
-            yield Up(process, data_dir, peer_id, addresses[0] if addresses else "")
+            yield Up(process, data_dir, peer_id, addresses)
         finally:
             process.kill()
 
@@ -80,7 +80,7 @@ def node(tmp_path: Path) -> Iterator[Up]:
 def test_a_node_says_ready_answers_and_leaves_gracefully(node: Up) -> None:
     assert node.ask("id") == {"peer_id": node.peer_id}
     status = node.ask("status")
-    assert (status["peer_id"], status["listen"], status["peers"]) == (node.peer_id, [node.address], 0)
+    assert (status["peer_id"], status["listen"], status["peers"]) == (node.peer_id, node.addresses, 0)
     assert node.run("id").stdout == f"{node.peer_id}\n"
     assert node.stop() == 0
     assert not (node.data_dir / "control.json").exists()
@@ -95,7 +95,7 @@ def test_a_data_directory_is_for_one_node(node: Up) -> None:
 
 
 def test_a_port_in_use_is_one_sentence(node: Up, tmp_path: Path) -> None:
-    listen = node.address.rpartition("/")[0]
+    listen = node.addresses[0].rpartition("/")[0]
     refused = peerkit(
         *("up", "--profile", str(tmp_path / "profile.toml"), "--set", f'listen=["{listen}"]'),
         data_dir=tmp_path / "other",
@@ -115,20 +115,23 @@ def test_a_wrong_profile_names_every_problem(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
-def test_a_file_goes_from_one_process_to_another(tmp_path: Path, loop: str) -> None:
+@pytest.mark.parametrize(("listen", "transport"), [(["tcp"], "tcp"), (["tcp", "udp"], "udp")])
+def test_a_file_goes_from_one_process_to_another(tmp_path: Path, loop: str, listen: list[str], transport: str) -> None:
     content = os.urandom(3_000_000)
     (tmp_path / "a file.bin").write_bytes(content)
-    with up(tmp_path, "a", "--set", f"loop={loop}") as a, up(tmp_path, "b", "--set", f"loop={loop}") as b:
+    addresses = json.dumps([f"{scheme}://127.0.0.1:0" for scheme in listen])
+    words = "--set", f"loop={loop}", "--set", f"listen={addresses}"
+    with up(tmp_path, "a", *words) as a, up(tmp_path, "b", *words) as b:
         (shared,) = a.ask("share", str(tmp_path / "a file.bin"))
         assert set(shared) == {"content_id", "name", "size_bytes", "type", "link"}
         assert a.ask("ls") == [shared]
         got = b.ask("get", shared["link"], "-o", str(tmp_path / "out.bin"))
         assert set(got) == {"content_id", "path", "size_bytes", "seconds", "bytes_per_s", "sources"}
         assert (tmp_path / "out.bin").read_bytes() == content
-        b.ask("connect", a.address)
+        b.ask("connect", a.addresses[-1])
         (peer,) = b.ask("peers")
         assert set(peer) >= {"peer_id", "addresses", "direction", "transport", "rtt_s", "protocols", "path", "loss"}
-        assert peer["peer_id"] == a.peer_id
+        assert (peer["peer_id"], peer["transport"]) == (a.peer_id, transport)
         (event, *_) = [
             json.loads(line) for line in b.run("--json", "events", "--type", "PeerConnected").stdout.splitlines()
         ]

@@ -25,7 +25,7 @@ def test_every_preset_has_no_problem(name: str) -> None:
 def test_local_stays_on_loopback() -> None:
     node = resolve("local").node
     assert node.network == "local"
-    assert node.listen == ("tcp://127.0.0.1:0",)
+    assert node.listen == ("tcp://127.0.0.1:0", "udp://127.0.0.1:0")
     assert node.bootstrap == ()
 
 
