@@ -5,8 +5,9 @@ same cipher and the same calls of the system: each datagram is sealed, sent by `
 opened; nothing is repeated or put in order, no session, no congestion control.  A window of a few batches keeps it from
 losing anything (it says so when it does).
 
-The sender prints the bytes of payload, when it began, when it knew that all were there (`time.monotonic`), the
-processor seconds of both ends, and how often the key changed.
+The sender prints the bytes of payload that arrived, when it began, when it knew that (`time.monotonic`), the seconds of
+the best lap at the receiver, the processor seconds of the cheapest lap of sender and receiver, and how often the key
+changed.
 """
 
 import asyncio
@@ -21,6 +22,7 @@ from peerkit.protection import TAG_BYTES, AeadProtection
 from peerkit.security import Aead
 
 from .bulk_ends import CHUNK, NODE
+from .laps import PER_RUN, Laps
 
 if TYPE_CHECKING:
     from peerkit.session import Stream
@@ -50,14 +52,15 @@ def stock_buffer() -> None:
     datagrams.WANTED_BUFFER_BYTES = STOCK_BUFFER_BYTES
 
 
-async def serve_peerkit(address: str, settings: dict[str, object]) -> None:
+async def serve_peerkit(address: str, nbytes: int, settings: dict[str, object]) -> None:
     from peerkit import Node, ProtocolSpec
 
     async def count(stream: "Stream") -> None:
-        total, cpu_s, buffer = 0, time.process_time(), bytearray(len(CHUNK))
+        total, laps, buffer = 0, Laps(nbytes // PER_RUN), bytearray(len(CHUNK))
         while n := await stream.read_into(buffer):
             total += n
-        await stream.write(f"{total} {time.process_time() - cpu_s}".encode())
+            laps.passed(total)
+        await stream.write("{} {} {}".format(total, *laps.best()).encode())
 
     specs = [ProtocolSpec(PROTOCOL, "1.0", on_stream=count)]
     async with Node.open(profile([address], settings), protocols=specs) as node:
@@ -71,13 +74,22 @@ async def send_peerkit(address: str, nbytes: int, settings: dict[str, object]) -
     async with Node.open(profile([], settings), protocols=[ProtocolSpec(PROTOCOL, "1.0")]) as node:
         peer = await node.connect(address)
         stream = await peer.open_stream(PROTOCOL)
-        cpu_s, began_at = time.process_time(), time.monotonic()
-        for _ in range(-(-nbytes // len(CHUNK))):
+        laps, began_at = Laps(nbytes // PER_RUN), time.monotonic()
+        for sent in range(0, nbytes, len(CHUNK)):
             await stream.write(CHUNK)
+            laps.passed(sent + len(CHUNK))
         await stream.finish()
-        total, their_cpu_s = (await stream.read(64)).split()
-        ended_at, own_cpu_s = time.monotonic(), time.process_time() - cpu_s
-        print(int(total), began_at, ended_at, own_cpu_s, float(their_cpu_s), peer.session.stats.key_updates)
+        answer = await stream.read(128)
+        _say(answer, began_at, laps, peer.session.stats.key_updates)
+
+
+def _say(answer: bytes, began_at: float, laps: Laps, key_updates: int) -> None:
+    """Args:
+    answer: the receiver's: bytes, seconds of its best lap, processor seconds of its cheapest.
+    """
+    ended_at = time.monotonic()
+    total, lap_s, receive_cpu_s = answer.decode().split()
+    print(total, began_at, ended_at, lap_s, laps.best()[1], receive_cpu_s, key_updates)
 
 
 # -- the bare loop -----------------------------------------------------------------------------------------------
@@ -91,7 +103,7 @@ def _socket(buffer_bytes: int) -> socket.socket:
     return sock
 
 
-def serve_loop(buffer_bytes: int) -> None:
+def serve_loop(nbytes: int, buffer_bytes: int) -> None:
     """A batch that is not full ends the transfer."""
     with _socket(buffer_bytes) as sock:
         sock.setsockopt(_SOL_UDP, _UDP_GRO, 1)
@@ -101,18 +113,19 @@ def serve_loop(buffer_bytes: int) -> None:
         while True:
             protection = AeadProtection(_SECRET, Aead.AES_256_GCM)
             counter = total = 0
-            cpu_s = time.process_time()
+            laps = Laps(nbytes // PER_RUN)
             is_last = False
             while not is_last:
-                nbytes, ancillary, _, source = sock.recvmsg_into([buffer], 64)
-                segment = int.from_bytes(ancillary[0][2][:4], sys.byteorder) if ancillary else nbytes
-                packets = [view[at : min(at + segment, nbytes)] for at in range(0, nbytes, segment)]
+                length, ancillary, _, source = sock.recvmsg_into([buffer], 64)
+                segment = int.from_bytes(ancillary[0][2][:4], sys.byteorder) if ancillary else length
+                packets = [view[at : min(at + segment, length)] for at in range(0, length, segment)]
                 opened = protection.open_batch(counter, packets)
                 counter += len(packets)
                 total += sum(map(len, opened))
+                laps.passed(total)
                 is_last = not opened[-1]
                 sock.sendto(struct.pack("!Q", counter), source)
-            sock.sendto(f"{total} {time.process_time() - cpu_s}".encode(), source)
+            sock.sendto("{} {} {}".format(total, *laps.best()).encode(), source)
 
 
 def send_loop(address: str, nbytes: int, buffer_bytes: int) -> None:
@@ -127,18 +140,18 @@ def send_loop(address: str, nbytes: int, buffer_bytes: int) -> None:
         starts = range(0, _BATCH * _PAYLOAD_BYTES, _PAYLOAD_BYTES)
         acknowledged = counter = 0
         wanted = -(-nbytes // (_BATCH * _PAYLOAD_BYTES)) * _BATCH
-        cpu_s, began_at = time.process_time(), time.monotonic()
+        laps, began_at = Laps(nbytes // PER_RUN), time.monotonic()
         while counter < wanted:
             packets = [view[at : at + _PAYLOAD_BYTES] for at in starts]
             sock.sendmsg(protection.seal_batch(counter, packets), size)
             counter += _BATCH
+            laps.passed(counter * _PAYLOAD_BYTES)
             while counter - acknowledged > (_WINDOW - 1) * _BATCH:
                 acknowledged = struct.unpack("!Q", sock.recv(8))[0]
         sock.send(protection.seal(counter, b"", b""))
         while acknowledged <= counter:
             acknowledged = struct.unpack("!Q", sock.recv(8))[0]
-        total, their_cpu_s = sock.recv(64).split()
-        print(int(total), began_at, time.monotonic(), time.process_time() - cpu_s, float(their_cpu_s), 0)
+        _say(sock.recv(128), began_at, laps, 0)
 
 
 def main(what: str, end: str, address: str, nbytes: str, buffer: str, settings: str = "{}") -> None:
@@ -148,14 +161,14 @@ def main(what: str, end: str, address: str, nbytes: str, buffer: str, settings: 
 
         buffer_bytes = STOCK_BUFFER_BYTES if buffer == "stock" else WANTED_BUFFER_BYTES
         if end == "serve":
-            serve_loop(buffer_bytes)
+            serve_loop(int(nbytes), buffer_bytes)
         else:
             send_loop(address, int(nbytes), buffer_bytes)
         return
     if buffer == "stock":
         stock_buffer()
     if end == "serve":
-        asyncio.run(serve_peerkit(address, json.loads(settings)))
+        asyncio.run(serve_peerkit(address, int(nbytes), json.loads(settings)))
     else:
         asyncio.run(send_peerkit(address, int(nbytes), json.loads(settings)))
 

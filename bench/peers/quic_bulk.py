@@ -1,9 +1,9 @@
-"""QUIC libraries' ends of the UDP benchmark: `python -m bench.peers.quic_bulk LIBRARY serve` or `… send PORT BYTES`.
+"""QUIC libraries' ends of the UDP benchmark: `python -m bench.peers.quic_bulk LIB serve BYTES` or `… send BYTES PORT`.
 
-`LIBRARY` is `qh3` or `aioquic`, whose asyncio interfaces are the same.  One stream; datagrams of 1,400 bytes, windows
+`LIB` is `qh3` or `aioquic`, whose asyncio interfaces are the same.  One stream; datagrams of 1,400 bytes, windows
 that never close and large socket buffers; everything else is the library's own default.  The sender gives all bytes
-at once, so that none of its time goes into waking for more; it prints what the receiver counted, and when it began and
-knew it.
+at once, so that none of its time goes into waking for more; it prints what the receiver says: the bytes that arrived
+and the seconds of its best lap.
 """
 
 import asyncio
@@ -13,13 +13,14 @@ import socket
 import ssl
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+
+from ..laps import PER_RUN, Laps
 
 DATAGRAM_BYTES = 1_400
 WINDOW_BYTES = 1 << 40
@@ -75,14 +76,15 @@ def certificate(folder: Path) -> tuple[str, str]:
     return str(paths[0]), str(paths[1])
 
 
-async def serve(library: str) -> None:
+async def serve(library: str, nbytes: int) -> None:
     tasks = set()
 
     async def count(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        total = 0
+        total, laps = 0, Laps(nbytes // PER_RUN)
         while chunk := await reader.read(1 << 20):
             total += len(chunk)
-        writer.write(str(total).encode())
+            laps.passed(total)
+        writer.write(f"{total} {laps.best()[0]}".encode())
         writer.write_eof()
 
     def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -100,7 +102,7 @@ async def serve(library: str) -> None:
     await asyncio.Event().wait()
 
 
-async def send(library: str, port: int, nbytes: int) -> tuple[int, float, float]:
+async def send(library: str, nbytes: int, port: int) -> str:
     settings = configuration(library, is_client=True)
     settings.server_name = "localhost"
     data = bytes(nbytes)
@@ -108,15 +110,15 @@ async def send(library: str, port: int, nbytes: int) -> tuple[int, float, float]
         "127.0.0.1", port, configuration=settings, create_protocol=protocol(library)
     ) as connection:
         reader, writer = await connection.create_stream()
-        began_at = time.monotonic()
         writer.write(data)
         writer.write_eof()
-        total = int(await reader.read())
-        return total, began_at, time.monotonic()
+        answer: bytes = await reader.read()
+        return answer.decode()
 
 
 if __name__ == "__main__":
-    if sys.argv[2] == "serve":
-        asyncio.run(serve(sys.argv[1]))
+    library, end, nbytes, *words = sys.argv[1:]
+    if end == "serve":
+        asyncio.run(serve(library, int(nbytes)))
     else:
-        print(*asyncio.run(send(sys.argv[1], int(sys.argv[3]), int(sys.argv[4]))), flush=True)
+        print(asyncio.run(send(library, int(nbytes), int(words[0]))), flush=True)
