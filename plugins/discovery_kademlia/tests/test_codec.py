@@ -43,6 +43,7 @@ GOLDEN_ANSWERS: list[tuple[Answer, str]] = [
     (Answer(providers=(Provider(b"a", b"r"), Provider(b"b", b""))), "12060a016112017212030a0162"),
     (Answer(value=b"v"), "1a0176"),
     (Answer(kept=3), "2003"),
+    (Answer(grant=bytes(60)), "2a3c" + "00" * 60),
 ]
 
 
@@ -57,7 +58,7 @@ def test_answers_have_these_bytes(answer: Answer, wire: str) -> None:
     assert codec.encode_answer(answer).hex() == wire
     decoded = codec.decode_answer(bytes.fromhex(wire))
     assert (decoded.nodes, decoded.providers) == (tuple(answer.nodes), tuple(answer.providers))
-    assert (decoded.value, decoded.kept) == (answer.value, answer.kept)
+    assert (decoded.value, decoded.kept, decoded.grant) == (answer.value, answer.kept, answer.grant)
 
 
 def test_signed_bodies_have_these_bytes() -> None:

@@ -18,11 +18,12 @@ from peerkit.routine import Routine
 from peerkit.session import Peer
 from peerkit.trust import Action, Question
 
-from .codec import MAX_SALT_BYTES, Answer, FindNode, GetProviders, GetValue, Ping, encode_request
+from .codec import MAX_SALT_BYTES, Answer, FindNode, GetProviders, GetValue, Ping, decode_answer, encode_request
 from .diversity import neighbourhood
 from .goals import BucketGoal, PeerGoal, ProviderGoal, ValueGoal
 from .io.asking import ACCEPTS, PROTOCOL, VERSION, Asking
 from .io.keeper import Keeper
+from .io.pinging import Pinging
 from .io.publishing import Publishing
 from .joining import THIN, Joining
 from .keys import KEY_BITS, KEY_BYTES, key_of_peer, to_bytes, to_int
@@ -61,6 +62,7 @@ class KademliaPlugin:
         self._book = ctx.require(ADDRESS_BOOK)
         self.table = RoutingTable(ctx.peer_id.raw)
         self._asking = Asking(ctx, self.table)
+        self._pinging = Pinging(ctx)
         self._publishing = Publishing(ctx, self._asking)
         self._providers = ProviderStore(settings.max_provider_records, settings.max_provided_keys_per_peer)
         self._values = ValueStore(settings.max_stored_bytes)
@@ -72,6 +74,7 @@ class KademliaPlugin:
             ctx.rng,
             self._allow,
             self._publishing.own_provider,
+            self._pinging.grant,
         )
         self._liveness = Liveness(self.table, settings.liveness_interval_s, ctx.rng)
         self._joining = Joining(self.table, settings.refresh_interval_s, ctx.rng)
@@ -160,10 +163,11 @@ class KademliaPlugin:
         """A member that speaks our protocol: its answer proves that it does, and that its record is here."""
         for _ in range(2):  # the first session may lose against one that the peer opened at the same time
             try:
-                await peer.request(PROTOCOL, _PING, self._ctx.settings.request_timeout_s)
+                answer = decode_answer(await peer.request(PROTOCOL, _PING, self._ctx.settings.request_timeout_s))
             except PeerkitError as exc:
                 self._ctx.log.debug("no pong", peer=peer.id.short, reason=str(exc))
                 continue
+            self._pinging.learn(peer.id, answer.grant)
             is_new = self.table.get(peer.id.raw) is None
             self._asking.observe(peer.session)
             if is_new or not self._joining.is_joined:
@@ -185,8 +189,14 @@ class KademliaPlugin:
                 group.create_task(self._ping(record))
 
     async def _ping(self, record: PeerRecord) -> None:
+        entry = self.table.get(record.peer_id.raw)
+        # Of a peer that came to us a pong proves little: its router may let in only whom it called.
+        if entry is not None and entry.is_dialled and await self._pinging.ping(record):
+            self.table.reached(record, entry.where, self._ctx.clock.now(), is_dialled=True)
+            return
         try:
-            await self._asking.ask(record, Ping())
+            answer = await self._asking.ask(record, Ping())
+            self._pinging.learn(record.peer_id, answer.grant)
         except PeerkitError as exc:
             self._ctx.log.debug("no pong", peer=record.peer_id.short, reason=str(exc))
 

@@ -13,6 +13,7 @@ from google.protobuf.message import DecodeError, Message
 from peerkit.errors import RemoteProtocolError
 
 from .keys import KEY_BYTES
+from .ping import GRANT_BYTES
 from .wire.v1 import kademlia_pb2 as pb
 
 MAX_MESSAGE_BYTES = 65_536
@@ -78,6 +79,7 @@ class Answer:
     providers: Sequence[Provider] = ()
     value: bytes = b""
     kept: int = 0
+    grant: bytes = b""
 
 
 def encode_request(request: Request) -> bytes:
@@ -125,7 +127,7 @@ def decode_request(data: bytes) -> Request:
 
 
 def encode_answer(answer: Answer) -> bytes:
-    message = pb.Answer(nodes=answer.nodes, value=answer.value, kept=answer.kept)
+    message = pb.Answer(nodes=answer.nodes, value=answer.value, kept=answer.kept, grant=answer.grant)
     if answer.providers:
         message.providers.extend(pb.Provider(announcement=p.announcement, record=p.record) for p in answer.providers)
     return message.SerializeToString()
@@ -145,7 +147,9 @@ def decode_answer(data: bytes) -> Answer:
     providers = tuple(Provider(p.announcement, p.record) for p in message.providers)
     if any(len(p.announcement) > MAX_ANNOUNCEMENT_BYTES or len(p.record) > MAX_NODE_BYTES for p in providers):
         raise RemoteProtocolError("an answer holds a provider record that is too long")
-    return Answer(nodes, providers, message.value, message.kept)
+    if len(message.grant) not in (0, GRANT_BYTES):
+        raise RemoteProtocolError(f"an answer holds a grant of {len(message.grant)} bytes")
+    return Answer(nodes, providers, message.value, message.kept, message.grant)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,13 @@
 """The entry point."""
 
-from peerkit.capabilities import ADDRESS_BOOK, CONTENT_ROUTING, DIALER, PEER_ROUTING, RECORD_STORE
+from peerkit.capabilities import (
+    ADDRESS_BOOK,
+    CONTENT_ROUTING,
+    DATAGRAM_ENDPOINTS,
+    DIALER,
+    PEER_ROUTING,
+    RECORD_STORE,
+)
 from peerkit.plugin import PluginSpec
 
 from .adapter import KademliaPlugin
@@ -10,5 +17,5 @@ plugin = PluginSpec(
     KademliaSettings,
     KademliaPlugin,
     provides=(PEER_ROUTING, CONTENT_ROUTING, RECORD_STORE),
-    requires=(DIALER, ADDRESS_BOOK),
+    requires=(DIALER, ADDRESS_BOOK, DATAGRAM_ENDPOINTS),
 )

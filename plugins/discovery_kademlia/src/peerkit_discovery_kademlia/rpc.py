@@ -49,6 +49,7 @@ class Server:
     """Args:
     allow: raises `TrustDenied` when the gate says no.
     own_provider: our own announcement of a key, if we provide it.
+    grant: what lets a peer ping us by datagrams; see `ping.py`.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Server:
         rng: Rng,
         allow: Callable[[Action, Asker], None],
         own_provider: Callable[[bytes], Provider | None] = lambda key: None,  # noqa: ARG005
+        grant: Callable[[PeerId], bytes] = lambda asker: b"",  # noqa: ARG005
     ) -> None:
         self._table = table
         self._providers = providers
@@ -68,6 +70,7 @@ class Server:
         self._rng = rng
         self._allow = allow
         self._own_provider = own_provider
+        self._grant = grant
         self._rates = RateLimits()
 
     @property
@@ -104,7 +107,7 @@ class Server:
                 self._keep_value(request, asker, now, now_wall)
                 answer = Answer(kept=1)
             case Ping():
-                answer = Answer()
+                answer = Answer(grant=self._grant(asker.peer_id))
         return codec.encode_answer(answer)
 
     def own_answer(self, key: bytes) -> Answer:

@@ -18,6 +18,7 @@ class KademliaSettings(Settings):
     liveness_interval_s: Seconds = Field(
         600.0, description="a table entry silent for so long is pinged; 3 misses end it"
     )
+    udp_pings: bool = Field(True, description="ping by datagrams where both sides have them, else over sessions")
     refresh_interval_s: Seconds = Field(3600.0, description="the table's buckets are looked up anew after this")
     republish_interval_s: Seconds = Field(
         39_600.0, description="what we provide and store is told again after this (11 h)"

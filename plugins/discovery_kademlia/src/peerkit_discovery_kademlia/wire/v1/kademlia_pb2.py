@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n1peerkit_discovery_kademlia/wire/v1/kademlia.proto\x12\"peerkit_discovery_kademlia.wire.v1\"\x17\n\x08\x46indNode\x12\x0b\n\x03key\x18\x01 \x01(\x0c\"\x1b\n\x0cGetProviders\x12\x0b\n\x03key\x18\x01 \x01(\x0c\"$\n\x0b\x41\x64\x64Provider\x12\x15\n\rannouncements\x18\x01 \x03(\x0c\"*\n\x08GetValue\x12\x11\n\tnamespace\x18\x01 \x01(\r\x12\x0b\n\x03key\x18\x02 \x01(\x0c\"9\n\x08PutValue\x12\x11\n\tnamespace\x18\x01 \x01(\r\x12\x0b\n\x03key\x18\x02 \x01(\x0c\x12\r\n\x05value\x18\x03 \x01(\x0c\"\x06\n\x04Ping\"\xa8\x03\n\x07Request\x12\x41\n\tfind_node\x18\x01 \x01(\x0b\x32,.peerkit_discovery_kademlia.wire.v1.FindNodeH\x00\x12I\n\rget_providers\x18\x02 \x01(\x0b\x32\x30.peerkit_discovery_kademlia.wire.v1.GetProvidersH\x00\x12G\n\x0c\x61\x64\x64_provider\x18\x03 \x01(\x0b\x32/.peerkit_discovery_kademlia.wire.v1.AddProviderH\x00\x12\x41\n\tget_value\x18\x04 \x01(\x0b\x32,.peerkit_discovery_kademlia.wire.v1.GetValueH\x00\x12\x41\n\tput_value\x18\x05 \x01(\x0b\x32,.peerkit_discovery_kademlia.wire.v1.PutValueH\x00\x12\x38\n\x04ping\x18\x06 \x01(\x0b\x32(.peerkit_discovery_kademlia.wire.v1.PingH\x00\x42\x06\n\x04kind\"0\n\x08Provider\x12\x14\n\x0c\x61nnouncement\x18\x01 \x01(\x0c\x12\x0e\n\x06record\x18\x02 \x01(\x0c\"u\n\x06\x41nswer\x12\r\n\x05nodes\x18\x01 \x03(\x0c\x12?\n\tproviders\x18\x02 \x03(\x0b\x32,.peerkit_discovery_kademlia.wire.v1.Provider\x12\r\n\x05value\x18\x03 \x01(\x0c\x12\x0c\n\x04kept\x18\x04 \x01(\r\"T\n\x0c\x41nnouncement\x12\x10\n\x08provider\x18\x01 \x01(\x0c\x12\x0b\n\x03key\x18\x02 \x01(\x0c\x12\x11\n\tissued_ms\x18\x03 \x01(\x04\x12\x12\n\nexpires_ms\x18\x04 \x01(\x04\"H\n\x07Mutable\x12\x0e\n\x06\x61uthor\x18\x01 \x01(\x0c\x12\x0c\n\x04salt\x18\x02 \x01(\x0c\x12\x10\n\x08sequence\x18\x03 \x01(\x04\x12\r\n\x05value\x18\x04 \x01(\x0c\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n1peerkit_discovery_kademlia/wire/v1/kademlia.proto\x12\"peerkit_discovery_kademlia.wire.v1\"\x17\n\x08\x46indNode\x12\x0b\n\x03key\x18\x01 \x01(\x0c\"\x1b\n\x0cGetProviders\x12\x0b\n\x03key\x18\x01 \x01(\x0c\"$\n\x0b\x41\x64\x64Provider\x12\x15\n\rannouncements\x18\x01 \x03(\x0c\"*\n\x08GetValue\x12\x11\n\tnamespace\x18\x01 \x01(\r\x12\x0b\n\x03key\x18\x02 \x01(\x0c\"9\n\x08PutValue\x12\x11\n\tnamespace\x18\x01 \x01(\r\x12\x0b\n\x03key\x18\x02 \x01(\x0c\x12\r\n\x05value\x18\x03 \x01(\x0c\"\x06\n\x04Ping\"\xa8\x03\n\x07Request\x12\x41\n\tfind_node\x18\x01 \x01(\x0b\x32,.peerkit_discovery_kademlia.wire.v1.FindNodeH\x00\x12I\n\rget_providers\x18\x02 \x01(\x0b\x32\x30.peerkit_discovery_kademlia.wire.v1.GetProvidersH\x00\x12G\n\x0c\x61\x64\x64_provider\x18\x03 \x01(\x0b\x32/.peerkit_discovery_kademlia.wire.v1.AddProviderH\x00\x12\x41\n\tget_value\x18\x04 \x01(\x0b\x32,.peerkit_discovery_kademlia.wire.v1.GetValueH\x00\x12\x41\n\tput_value\x18\x05 \x01(\x0b\x32,.peerkit_discovery_kademlia.wire.v1.PutValueH\x00\x12\x38\n\x04ping\x18\x06 \x01(\x0b\x32(.peerkit_discovery_kademlia.wire.v1.PingH\x00\x42\x06\n\x04kind\"0\n\x08Provider\x12\x14\n\x0c\x61nnouncement\x18\x01 \x01(\x0c\x12\x0e\n\x06record\x18\x02 \x01(\x0c\"\x84\x01\n\x06\x41nswer\x12\r\n\x05nodes\x18\x01 \x03(\x0c\x12?\n\tproviders\x18\x02 \x03(\x0b\x32,.peerkit_discovery_kademlia.wire.v1.Provider\x12\r\n\x05value\x18\x03 \x01(\x0c\x12\x0c\n\x04kept\x18\x04 \x01(\r\x12\r\n\x05grant\x18\x05 \x01(\x0c\"T\n\x0c\x41nnouncement\x12\x10\n\x08provider\x18\x01 \x01(\x0c\x12\x0b\n\x03key\x18\x02 \x01(\x0c\x12\x11\n\tissued_ms\x18\x03 \x01(\x04\x12\x12\n\nexpires_ms\x18\x04 \x01(\x04\"H\n\x07Mutable\x12\x0e\n\x06\x61uthor\x18\x01 \x01(\x0c\x12\x0c\n\x04salt\x18\x02 \x01(\x0c\x12\x10\n\x08sequence\x18\x03 \x01(\x04\x12\r\n\x05value\x18\x04 \x01(\x0c\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -47,10 +47,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REQUEST']._serialized_end=717
   _globals['_PROVIDER']._serialized_start=719
   _globals['_PROVIDER']._serialized_end=767
-  _globals['_ANSWER']._serialized_start=769
-  _globals['_ANSWER']._serialized_end=886
-  _globals['_ANNOUNCEMENT']._serialized_start=888
-  _globals['_ANNOUNCEMENT']._serialized_end=972
-  _globals['_MUTABLE']._serialized_start=974
-  _globals['_MUTABLE']._serialized_end=1046
+  _globals['_ANSWER']._serialized_start=770
+  _globals['_ANSWER']._serialized_end=902
+  _globals['_ANNOUNCEMENT']._serialized_start=904
+  _globals['_ANNOUNCEMENT']._serialized_end=988
+  _globals['_MUTABLE']._serialized_start=990
+  _globals['_MUTABLE']._serialized_end=1062
 # @@protoc_insertion_point(module_scope)

@@ -70,16 +70,18 @@ class Provider(_message.Message):
     def __init__(self, announcement: _Optional[bytes] = ..., record: _Optional[bytes] = ...) -> None: ...
 
 class Answer(_message.Message):
-    __slots__ = ("nodes", "providers", "value", "kept")
+    __slots__ = ("nodes", "providers", "value", "kept", "grant")
     NODES_FIELD_NUMBER: _ClassVar[int]
     PROVIDERS_FIELD_NUMBER: _ClassVar[int]
     VALUE_FIELD_NUMBER: _ClassVar[int]
     KEPT_FIELD_NUMBER: _ClassVar[int]
+    GRANT_FIELD_NUMBER: _ClassVar[int]
     nodes: _containers.RepeatedScalarFieldContainer[bytes]
     providers: _containers.RepeatedCompositeFieldContainer[Provider]
     value: bytes
     kept: int
-    def __init__(self, nodes: _Optional[_Iterable[bytes]] = ..., providers: _Optional[_Iterable[_Union[Provider, _Mapping]]] = ..., value: _Optional[bytes] = ..., kept: _Optional[int] = ...) -> None: ...
+    grant: bytes
+    def __init__(self, nodes: _Optional[_Iterable[bytes]] = ..., providers: _Optional[_Iterable[_Union[Provider, _Mapping]]] = ..., value: _Optional[bytes] = ..., kept: _Optional[int] = ..., grant: _Optional[bytes] = ...) -> None: ...
 
 class Announcement(_message.Message):
     __slots__ = ("provider", "key", "issued_ms", "expires_ms")
