@@ -12,7 +12,7 @@ from pathlib import Path
 from .row import Row, table
 from .standstill import Standstill, watching
 
-NAMES = ("requests", "transfer", "share", "footprint", "simulation", "udp", "sessions", "congestion")
+NAMES = ("requests", "transfer", "share", "footprint", "simulation", "udp", "sessions", "flood", "congestion")
 RESULTS = Path(__file__).parent / "results" / "latest.json"
 
 
