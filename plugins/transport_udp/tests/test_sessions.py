@@ -87,6 +87,15 @@ def test_bulk_arrives_whole_and_the_datagrams_grow(datagram_bytes: int) -> None:
     with_two_nodes(body, settings={"max_datagram_bytes": datagram_bytes})
 
 
+def test_bulk_and_requests_pass_when_packets_are_padded() -> None:
+    async def body(a: peerkit.Node, b: peerkit.Node) -> None:
+        peer = await a.connect(b.addresses[0])
+        assert await peer.request(ECHO, b"hello") == b"hello"
+        assert await send_bulk(peer, 4 << 20) == 4 << 20
+
+    with_two_nodes(body, settings={"max_datagram_bytes": 1_400, "padding_bytes": 256})
+
+
 def test_key_updates_on_real_sockets() -> None:
     async def body(a: peerkit.Node, b: peerkit.Node) -> None:
         peer = await a.connect(b.addresses[0])

@@ -162,6 +162,7 @@ class Wire:
         max_packets: int | None = None,
         make_controller: Callable[[int], CongestionController] = Cubic,
         seed: int = 1,
+        padding_bytes: int = 0,
     ) -> None:
         self.now = 100.0
         self.delay_s = delay_s
@@ -182,7 +183,9 @@ class Wire:
             source = Source()
             registry = table.registry()
             connection = Connection(
-                ConnectionSettings(Parameters(table.node_key, max_datagram_bytes, 30), make_controller),
+                ConnectionSettings(
+                    Parameters(table.node_key, max_datagram_bytes, 30), make_controller, padding_bytes=padding_bytes
+                ),
                 PacketSender(
                     SendKeys(_protection(secrets[at]), 3_600.0, self.now, max_packets),
                     flows[at],

@@ -161,7 +161,9 @@ class UdpCarrier:
 
 def connection_settings(settings: UdpSettings, node_key: bytes) -> ConnectionSettings:
     parameters = Parameters(node_key, settings.max_datagram_bytes, settings.idle_timeout_s)
-    return ConnectionSettings(parameters, CONTROLLERS[settings.congestion], settings.keep_alive_s)
+    return ConnectionSettings(
+        parameters, CONTROLLERS[settings.congestion], settings.keep_alive_s, settings.padding_bytes
+    )
 
 
 if TYPE_CHECKING:

@@ -52,6 +52,7 @@ class ConnectionSettings:
     parameters: Parameters
     make_controller: Callable[[int], CongestionController]
     keep_alive_s: float = 20.0
+    padding_bytes: int = 0  # see `Packing`
 
 
 class Connection:
@@ -92,7 +93,7 @@ class Connection:
         )
         self._told_active = active
         self.recovery = Recovery(self._mtu_changed)
-        self.packing = Packing(sender, receiver, self.recovery, self.paths)
+        self.packing = Packing(sender, receiver, self.recovery, self.paths, settings.padding_bytes)
         self.packing.control.append(frames.parameters(settings.parameters.encode()))
         self.packing.control.extend(ids.issue())
         self.has_moved = False

@@ -23,14 +23,19 @@ MAX_JOINED_BYTES = 900  # of control frames in one packet, which fits every path
 
 
 class Packing:
-    """Attributes:
-    control: the transport's frames that wait, each to be delivered at least once.
-    max_peer_bytes: largest datagram that the peer takes; 0 while it has not told.
-    blocked_until: when the pacer lets more out; infinite when something else stops us.
-    sent_at: when a packet left last.
+    """Args:
+        padding_bytes: packets are padded to a multiple of so many bytes, or to the largest that the path takes, so that
+            sizes tell little; 0: not.
+
+    Attributes:
+        control: the transport's frames that wait, each to be delivered at least once.
+        max_peer_bytes: largest datagram that the peer takes; 0 while it has not told.
+        blocked_until: when the pacer lets more out; infinite when something else stops us.
+        sent_at: when a packet left last.
     """
 
     __slots__ = (
+        "_padding_bytes",
         "_paths",
         "_receiver",
         "_recovery",
@@ -41,7 +46,10 @@ class Packing:
         "sent_at",
     )
 
-    def __init__(self, sender: PacketSender, receiver: PacketReceiver, recovery: Recovery, paths: PathSet) -> None:
+    def __init__(
+        self, sender: PacketSender, receiver: PacketReceiver, recovery: Recovery, paths: PathSet, padding_bytes: int = 0
+    ) -> None:
+        self._padding_bytes = padding_bytes
         self._sender = sender
         self._receiver = receiver
         self._recovery = recovery
@@ -216,6 +224,8 @@ class Packing:
         if extra:
             last = payloads[-1]
             packets = [*payloads[:-1], extra + last] if len(last) + len(extra) <= max_bytes else [*payloads, extra]
+        if self._padding_bytes and path.is_proven and content is not Content.MTU_PROBE:
+            packets = self._padded(packets, path)
         batch = self._sender.seal(path.route, path.peer_id, packets)
         if not path.is_proven:
             path.sent_bytes += batch.nbytes
@@ -226,3 +236,10 @@ class Packing:
             entry = SentBatch(first, first + count, now, batch.segment_bytes, last_bytes, path, content, kept)
             self._recovery.sent(entry)
         return batch
+
+    def _padded(self, packets: list[bytes], path: PathState) -> list[bytes]:
+        """Those of one length stay so, and a shorter last one gets no longer than the rest."""
+        most = min(path.mtu.datagram_bytes, self.max_peer_bytes or path.mtu.datagram_bytes)
+        overhead, unit = self._sender.overhead_bytes, self._padding_bytes
+        sizes = (-(-(len(packet) + overhead) // unit) * unit for packet in packets)
+        return [pad(packet, min(size, most) - overhead) for packet, size in zip(packets, sizes, strict=True)]

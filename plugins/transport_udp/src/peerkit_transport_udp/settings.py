@@ -18,6 +18,9 @@ class UdpSettings(Settings):
     keep_alive_s: float = Field(
         15.0, ge=1.0, le=300.0, description="ask whether the peer is there after so long without a packet"
     )
+    padding_bytes: int = Field(
+        0, ge=0, le=1_200, description="packets are padded to a multiple of so many bytes; 0: as long as they are"
+    )
     max_packets_per_key: int = Field(
         1 << 23, ge=256, le=1 << 23, description="packets that one key seals before the next is taken"
     )
