@@ -12,7 +12,10 @@ from pathlib import Path
 from .row import Row, table
 from .standstill import Standstill, watching
 
-NAMES = ("requests", "transfer", "share", "footprint", "simulation", "udp", "sessions", "flood", "congestion")
+NAMES = (
+    *("requests", "transfer", "share", "footprint", "simulation"),
+    *("udp", "key_updates", "sessions", "flood", "congestion"),
+)
 RESULTS = Path(__file__).parent / "results" / "latest.json"
 
 

@@ -1,8 +1,9 @@
 """Both ends of the request benchmark, each a process: `python -m bench.request_ends WHAT END LOOP [ADDRESS BATCHES]`.
 
-One request of 64 bytes with its answer at a time, between two processes on loopback.  `peerkit`: encrypted, with a
-proven peer.  `streams`: bare asyncio streams in clear, the least that two Python processes can do.  The asker prints
-the requests a second of its best batch: a batch is so short that on a shared machine some pass undisturbed.
+One request of 64 bytes with its answer at a time, between two processes on loopback.  `tcp` and `udp`: peerkit over
+that, encrypted, with a proven peer.  `streams`: bare asyncio streams in clear, the least that two Python processes can
+do.  The asker prints the requests a second of its best batch: a batch is so short that on a shared machine some pass
+undisturbed.
 """
 
 import asyncio
@@ -18,18 +19,20 @@ if TYPE_CHECKING:
 BATCH = 200
 BODY = b"x" * 64
 ECHO = "bench/echo"
-PROFILE = {
-    "node": {"extends": "local", "disable": ["discovery_kademlia", "search", "trust_denylist", "warehouse"]},
+NODE = {
+    "extends": "local",
+    "enable": ["transport_udp"],
+    "disable": ["discovery_kademlia", "search", "trust_denylist", "warehouse"],
 }
-
 
 Ask = Callable[[], Coroutine[object, object, None]]
 
 
-def peerkit_node(answers: bool) -> "AbstractAsyncContextManager[Node]":
+def peerkit_node(answers: bool, scheme: str = "tcp") -> "AbstractAsyncContextManager[Node]":
     from peerkit import Node, ProtocolSpec
 
-    return Node.open(PROFILE, protocols=[ProtocolSpec(ECHO, "1.0", on_request=_echo if answers else None)])
+    profile = {"node": {**NODE, "listen": [f"{scheme}://127.0.0.1:0"]}}
+    return Node.open(profile, protocols=[ProtocolSpec(ECHO, "1.0", on_request=_echo if answers else None)])
 
 
 def _echo(request: "Request") -> bytes:
@@ -43,14 +46,14 @@ def over_peerkit(peer: "Peer") -> Ask:
     return ask
 
 
-async def serve_peerkit() -> None:
-    async with peerkit_node(answers=True) as node:
+async def serve_peerkit(scheme: str) -> None:
+    async with peerkit_node(answers=True, scheme=scheme) as node:
         print(node.addresses[0], flush=True)
         await asyncio.Event().wait()
 
 
 async def ask_peerkit(address: str, batches: int) -> float:
-    async with peerkit_node(answers=False) as node:
+    async with peerkit_node(answers=False, scheme=address.partition(":")[0]) as node:
         return await best_rate(over_peerkit(await node.connect(address)), batches)
 
 
@@ -107,9 +110,10 @@ def loop_factory(loop: str) -> Callable[[], asyncio.AbstractEventLoop] | None:
 def main(what: str, end: str, loop: str, address: str = "", batches: str = "0") -> None:
     with asyncio.Runner(loop_factory=loop_factory(loop)) as runner:
         if end == "serve":
-            runner.run({"peerkit": serve_peerkit, "streams": serve_streams}[what]())
+            runner.run(serve_streams() if what == "streams" else serve_peerkit(what))
         else:
-            print(runner.run({"peerkit": ask_peerkit, "streams": ask_streams}[what](address, int(batches))))
+            ask = ask_streams if what == "streams" else ask_peerkit
+            print(runner.run(ask(address, int(batches))))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""libtorrent's end of the transfer benchmark: `… seed FILE` or `… fetch TORRENT PORT FOLDER`.
+"""libtorrent's end of the transfer benchmark: `… seed WAY FILE` or `… fetch WAY TORRENT PORT FOLDER`.
 
-TCP in clear: its own encryption, which only hides the protocol, is off, and so are uTP and every search for peers;
-there are no rate limits.  `seed` prints the port and the torrent file (the hashing is done by then); `fetch` prints
-when it began to connect and when every piece was verified and given to the system.
+`WAY` is `TCP` or `uTP`, the other is off.  In clear: its own encryption, which only hides the protocol, is off, and so
+is every search for peers; there are no rate limits.  `seed` prints the port and the torrent file (the hashing is done
+by then); `fetch` prints when it began to connect and when every piece was verified and given to the system.
 """
 
 import sys
@@ -17,8 +17,6 @@ SETTINGS = {
     "enable_lsd": False,
     "enable_upnp": False,
     "enable_natpmp": False,
-    "enable_outgoing_utp": False,
-    "enable_incoming_utp": False,
     "out_enc_policy": int(lt.enc_policy.pe_disabled),
     "in_enc_policy": int(lt.enc_policy.pe_disabled),
     "allow_multiple_connections_per_ip": True,
@@ -36,16 +34,19 @@ SETTINGS = {
 PIECE_BYTES = 1024 * 1024
 
 
-def session() -> lt.session:
-    return lt.session(SETTINGS)
+def session(way: str) -> lt.session:
+    ways = {
+        f"enable_{side}_{kind.lower()}": kind == way for side in ("outgoing", "incoming") for kind in ("TCP", "uTP")
+    }
+    return lt.session({**SETTINGS, **ways})
 
 
-def seed(file: Path) -> None:
+def seed(way: str, file: Path) -> None:
     torrent = lt.create_torrent(lt.list_files(str(file)), PIECE_BYTES, lt.create_torrent.v1_only)
     lt.set_piece_hashes(torrent, str(file.parent))
     path = file.with_name(file.name + ".torrent")
     path.write_bytes(lt.bencode(torrent.generate()))
-    seeding = session()
+    seeding = session(way)
     parameters = lt.add_torrent_params()
     parameters.ti = lt.torrent_info(str(path))
     parameters.save_path = str(file.parent)
@@ -57,8 +58,8 @@ def seed(file: Path) -> None:
         time.sleep(3600)
 
 
-def fetch(torrent: Path, port: int, folder: Path) -> tuple[float, float]:
-    fetching = session()
+def fetch(way: str, torrent: Path, port: int, folder: Path) -> tuple[float, float]:
+    fetching = session(way)
     parameters = lt.add_torrent_params()
     parameters.ti = lt.torrent_info(str(torrent))
     parameters.save_path = str(folder)
@@ -75,6 +76,6 @@ def fetch(torrent: Path, port: int, folder: Path) -> tuple[float, float]:
 
 if __name__ == "__main__":
     if sys.argv[1] == "seed":
-        seed(Path(sys.argv[2]))
+        seed(sys.argv[2], Path(sys.argv[3]))
     else:
-        print(*fetch(Path(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4])), flush=True)
+        print(*fetch(sys.argv[2], Path(sys.argv[3]), int(sys.argv[4]), Path(sys.argv[5])), flush=True)
