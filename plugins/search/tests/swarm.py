@@ -24,7 +24,7 @@ from peerkit.event import ContentShared, ContentUnshared
 from peerkit.identity import Identity, PeerId
 from peerkit.protocol import Request
 from peerkit.record import PeerRecord
-from peerkit.session import RemoteFailure, Session
+from peerkit.session import DialTarget, RemoteFailure, Session
 from peerkit.testing import FakePluginContext, SimNetwork
 
 REQUEST_S = 0.02
@@ -200,9 +200,7 @@ class _Dialer:
     def __init__(self, member: Member) -> None:
         self._member = member
 
-    def transient(
-        self, target: PeerRecord | Address | PeerId, timeout_s: float = 5.0
-    ) -> AbstractAsyncContextManager[Session]:
+    def transient(self, target: DialTarget, timeout_s: float = 5.0) -> AbstractAsyncContextManager[Session]:
         assert isinstance(target, PeerRecord)
         return self._open(target, timeout_s)
 
