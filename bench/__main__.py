@@ -13,8 +13,16 @@ from .row import Row, table
 from .standstill import Standstill, watching
 
 NAMES = (
-    *("requests", "transfer", "share", "footprint", "simulation"),
-    *("udp", "key_updates", "sessions", "flood", "congestion"),
+    "requests",
+    "transfer",
+    "share",
+    "footprint",
+    "simulation",
+    "udp",
+    "key_updates",
+    "sessions",
+    "flood",
+    "congestion",
 )
 RESULTS = Path(__file__).parent / "results" / "latest.json"
 

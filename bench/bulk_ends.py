@@ -12,7 +12,6 @@ import time
 CHUNK = bytes(256 * 1024)
 NODE = {
     "extends": "local",
-    "enable": ["secure_noise", "transport_tcp", "transport_udp"],
     "disable": ["discovery_kademlia", "search", "trust_denylist", "warehouse"],
 }
 

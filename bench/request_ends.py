@@ -13,18 +13,14 @@ from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, cast
 
+from .bulk_ends import NODE
+
 if TYPE_CHECKING:
     from peerkit import Node, Peer, Request
 
 BATCH = 200
 BODY = b"x" * 64
 ECHO = "bench/echo"
-NODE = {
-    "extends": "local",
-    "enable": ["transport_udp"],
-    "disable": ["discovery_kademlia", "search", "trust_denylist", "warehouse"],
-}
-
 Ask = Callable[[], Coroutine[object, object, None]]
 
 

@@ -74,8 +74,7 @@ def _compared(
 @contextmanager
 def _nodes(folder: Path, source: Path, scheme: str, loop: str) -> Iterator[tuple[UpNode, str]]:
     """A node that shares `source` by reference and one that fetches; yields that and the link."""
-    settings = [f"node.loop={loop}", f'node.listen=["{scheme}://127.0.0.1:0"]']
-    settings += ['node.enable=["transport_udp"]'] if scheme == "udp" else []
+    settings = f"node.loop={loop}", f'node.listen=["{scheme}://127.0.0.1:0"]'
     with up(folder / "sharer", *settings) as sharer, up(folder / "fetcher", *settings) as fetcher:
         yield fetcher, sharer.command("share", str(source))[0]["link"]
 
