@@ -23,9 +23,8 @@ from peerkit.limits import TokenBucket
 
 COOKIE_LIFE_S = 30
 UNPROVEN_PER_S, UNPROVEN_BURST = 50.0, 50.0  # with the XX handshakes ≤ 100 X25519 a second for forged packets
-COOKIES_PER_S = (
-    10_000.0  # 10 µs each: a tenth of a core; of 50,000 first packets a second each fifth, see tests/test_flood
-)
+# 10 µs each: a tenth of a core.  Of 50,000 first packets a second each fifth gets one (`tests/test_flood.py`).
+COOKIES_PER_S = 10_000.0
 PROVEN_PER_S = 200.0
 PER_ADDRESS_PER_S, PER_ADDRESS_BURST = 1.0, 4.0  # a dial may try IK, then XX, within a second
 PER_HOST_PER_S, PER_HOST_BURST = 20.0, 40.0
