@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from dataclasses import dataclass, field
+from typing import Generic, Literal, Protocol, TypeVar
 
 from .address import Address
 from .identity import PeerId
@@ -88,6 +88,57 @@ class SessionControl(Protocol):
             endpoint: one of the node's, or an adopted one.
             local: our address on a wildcard endpoint, or `None`.
         """
+        ...
+
+
+class OwnAddresses(Protocol):
+    """Where this node can be reached, as its record says."""
+
+    @property
+    def bound(self) -> Sequence[Address]:
+        """What the listeners are bound to, with real ports; a wildcard stays a wildcard.  Empty before the node listens
+        and when it listens nowhere."""
+        ...
+
+    @property
+    def addresses(self) -> Sequence[Address]:
+        """What our record says now: what plugins found first, then the listeners' (a wildcard as every address of the
+        machine)."""
+        ...
+
+    def advertise(self, source: str, addresses: Sequence[Address]) -> None:
+        """Replace what `source`, a plugin's name, has found.  When that changes the record it is made anew, and our
+        peers are told.  A record keeps 16 addresses, 3 of relays."""
+        ...
+
+    def judge(self, is_reachable: bool | None) -> None:
+        """Whether strangers reach us; `None` while nobody has tried.  `False` makes our record a client's, which enters
+        no routing table."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that a person should know when something does not work.
+
+    Attributes:
+        topic: what it is about, a word or two: `NAT`, `port mapping`, `peer p2xk…`.
+        verdict: `problem` asks for an act of the owner, `warning` costs something, the others are as they should be.
+        text: one sentence, with the cause when there is one.
+        details: figures and names for programs; values are JSON.
+    """
+
+    topic: str
+    verdict: Literal["ok", "info", "warning", "problem"]
+    text: str
+    details: Mapping[str, object] = field(default_factory=dict)
+
+
+class Diagnosis(Protocol):
+    """What a plugin knows about how well the node is reached; `peerkit doctor` asks all."""
+
+    async def diagnose(self) -> Sequence[Finding]:
+        """Look now, in at most 10 s."""
         ...
 
 
@@ -207,17 +258,24 @@ DIALER: Capability[Dialer] = Capability("peerkit.dialer/1")
 ADDRESS_BOOK: Capability[AddressBook] = Capability("peerkit.address_book/1")
 DATAGRAM_ENDPOINTS: Capability[DatagramEndpoints] = Capability("peerkit.datagram_endpoints/1")
 SESSION_CONTROL: Capability[SessionControl] = Capability("peerkit.session_control/1")
+OWN_ADDRESSES: Capability[OwnAddresses] = Capability("peerkit.own_addresses/1")
+DIAGNOSIS: Capability[Diagnosis] = Capability("peerkit.diagnosis/1", many=True)
 PEER_ROUTING: Capability[PeerRouting] = Capability("peerkit.peer_routing/1")
 CONTENT_ROUTING: Capability[ContentRouting] = Capability("peerkit.content_routing/1")
 RECORD_STORE: Capability[RecordStore] = Capability("peerkit.record_store/1")
 BLOB_STORE: Capability[BlobStore] = Capability("peerkit.blob_store/1")
 
 KernelCapability = (
-    Capability[Dialer] | Capability[AddressBook] | Capability[DatagramEndpoints] | Capability[SessionControl]
+    Capability[Dialer]
+    | Capability[AddressBook]
+    | Capability[DatagramEndpoints]
+    | Capability[OwnAddresses]
+    | Capability[SessionControl]
 )
 KERNEL_CAPABILITIES: Mapping[str, KernelCapability] = {
     DIALER.name: DIALER,
     ADDRESS_BOOK.name: ADDRESS_BOOK,
     DATAGRAM_ENDPOINTS.name: DATAGRAM_ENDPOINTS,
+    OWN_ADDRESSES.name: OWN_ADDRESSES,
     SESSION_CONTROL.name: SESSION_CONTROL,
 }

@@ -206,6 +206,7 @@ class Node:
             capabilities.DIALER.name: pool,
             capabilities.ADDRESS_BOOK.name: book,
             capabilities.DATAGRAM_ENDPOINTS.name: node.endpoints,
+            capabilities.OWN_ADDRESSES.name: own,
             capabilities.SESSION_CONTROL.name: pool,
         }
         stack.callback(node.endpoints.close)

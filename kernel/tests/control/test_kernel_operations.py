@@ -22,6 +22,7 @@ from peerkit._runtime.routines import RoutineScheduler
 from peerkit._runtime.supervisor import Supervisor
 from peerkit._runtime.trust_gate import TrustGate
 from peerkit.address import Address
+from peerkit.capabilities import Finding
 from peerkit.clock import Clock
 from peerkit.errors import NotFound, UsageError
 from peerkit.event import DialFailed, PeerDisconnected
@@ -56,6 +57,9 @@ class Host:
 
     def explain(self) -> Sequence[Explanation]:
         return [Explanation("node.listen", ["tcp://127.0.0.1:0"], "preset local")]
+
+    async def diagnose(self) -> Sequence[tuple[str, Finding]]:
+        return [("nat", Finding("NAT", "ok", "none")), ("map", Finding("port mapping", "problem", "no gateway"))]
 
 
 class DenyAll:
@@ -185,6 +189,10 @@ def test_connect_refuses_what_is_no_address() -> None:
 def test_plugins_and_settings_come_from_the_host() -> None:
     async def main() -> None:
         node = SmallNode.make()
+        assert [(row["verdict"], row["topic"]) for row in await node.rows("doctor")] == [
+            ("problem", "port mapping"),
+            ("ok", "NAT"),
+        ], "the worst first"
         plugins = await node.rows("plugins")
         assert list(plugins[0]) == [
             *("name", "version", "distribution", "enabled", "running", "provides", "requires", "error")

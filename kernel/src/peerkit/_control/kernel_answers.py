@@ -9,6 +9,7 @@ from .._config.profile import Explanation
 from .._host.plan import PluginStatus
 from .._runtime.event_bus import Emitted
 from .._runtime.routines import RoutineStatus
+from ..capabilities import Finding
 from ..operation import Arg, Model
 from ..session import Peer
 
@@ -68,6 +69,16 @@ class RoutineAnswer(Model):
     failures: int
     last_error: str
     last_duration_s: float | None
+
+
+class FindingAnswer(Model):
+    """`details` holds figures and names for programs."""
+
+    topic: str
+    verdict: Literal["ok", "info", "warning", "problem"]
+    text: str
+    plugin: str
+    details: dict[str, object]
 
 
 class SettingAnswer(Model):
@@ -161,6 +172,16 @@ def describe_peer(peer: Peer) -> PeerAnswer:
         loss=None if math.isnan(path.loss) else path.loss,
         window_bytes=path.window_bytes or None,
         max_datagram_bytes=path.max_datagram_bytes or None,
+    )
+
+
+def describe_finding(plugin: str, finding: Finding) -> FindingAnswer:
+    return FindingAnswer(
+        topic=finding.topic,
+        verdict=finding.verdict,
+        text=finding.text,
+        plugin=plugin,
+        details=dict(finding.details),
     )
 
 

@@ -22,6 +22,7 @@ from .kernel_answers import (
     EventAnswer,
     EventsRequest,
     ExplainRequest,
+    FindingAnswer,
     IdAnswer,
     OpinionAnswer,
     PeerAnswer,
@@ -32,12 +33,13 @@ from .kernel_answers import (
     SettingAnswer,
     StatusAnswer,
     describe_event,
+    describe_finding,
     describe_peer,
     describe_plugin,
     describe_routine,
     describe_setting,
 )
-from .kernel_views import CATALOGUE, DECISIONS, EVENTS, OPINIONS, PEERS, PLUGINS, ROUTINES, SETTINGS, STATUS
+from .kernel_views import CATALOGUE, DECISIONS, EVENTS, FINDINGS, OPINIONS, PEERS, PLUGINS, ROUTINES, SETTINGS, STATUS
 from .node_view import NodeView
 from .registry import OperationInfo
 
@@ -91,6 +93,8 @@ class KernelOperations:
                       summary="Show the trust gate's recent decisions", view=DECISIONS),
             Operation("trust.explain", ExplainRequest, OpinionAnswer, self.explain_trust, many=True,
                       summary="Show what the trust gate would decide", view=OPINIONS),
+            Operation("doctor", Nothing, FindingAnswer, self.doctor, many=True,
+                      summary="Show how this node can be reached, and why not", view=FINDINGS),
             Operation("operations", Nothing, OperationInfo, self.catalogue, many=True,
                       summary="List every operation of this node", view=CATALOGUE),
         ]  # fmt: skip
@@ -182,6 +186,12 @@ class KernelOperations:
         answers = [OpinionAnswer(policy=o.policy, allow=o.allow, reason=o.reason) for o in opinions]
         final = OpinionAnswer(policy="decision", allow=decision.allow, reason=f"{decision.policy}: {decision.reason}")
         return [*answers, final]
+
+    async def doctor(self, _request: Nothing, _call: Call) -> Sequence[FindingAnswer]:
+        """The worst first."""
+        order = ("problem", "warning", "info", "ok")
+        found = [describe_finding(plugin, finding) for plugin, finding in await self._node.host.diagnose()]
+        return sorted(found, key=lambda finding: order.index(finding.verdict))
 
     async def catalogue(self, _request: Nothing, _call: Call) -> Sequence[OperationInfo]:
         return self._node.operations.catalogue()

@@ -45,6 +45,11 @@ ROUTINES = View(
     ),
     empty="no routines",
 )
+FINDINGS = View(
+    kind="table",
+    columns=(Column("verdict", "Verdict"), Column("topic", "About"), Column("text", "Finding")),
+    empty="no enabled plugin looks after how the node is reached",
+)
 SETTINGS = View(kind="table", columns=(Column("key", "Setting"), Column("value", "Value"), Column("layer", "From")))
 STATUS = View(
     kind="fields",

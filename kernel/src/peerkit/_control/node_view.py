@@ -10,6 +10,7 @@ from .._runtime.event_bus import EventBus
 from .._runtime.routines import RoutineScheduler
 from .._runtime.trust_gate import TrustGate
 from ..address import Address
+from ..capabilities import Finding
 from ..clock import Clock
 from ..identity import PeerId
 from ..session import Pool
@@ -21,6 +22,7 @@ class Host(Protocol):
 
     def status(self) -> Sequence[PluginStatus]: ...
     def explain(self) -> Sequence[Explanation]: ...
+    async def diagnose(self) -> Sequence[tuple[str, Finding]]: ...
 
 
 class NodeView(Protocol):

@@ -21,6 +21,7 @@ from .._config.profile import Explanation, Resolved
 from .._runtime.plugin_call import PluginCode, call_plugin_async, failure_text
 from .._runtime.services import Services
 from .._runtime.supervisor import Kept, Supervisor
+from ..capabilities import DIAGNOSIS, Diagnosis, Finding
 from ..errors import PeerkitError, PluginConflictError, PluginLoadError
 from .capability_board import CapabilityBoard
 from .context import HostContext
@@ -29,6 +30,7 @@ from .plan import AnySpec, Candidate, PluginStatus, make_plan
 from .registry import Extra, Registered, collect, hook_mistakes, new_manager
 
 START_S = 30.0  # how long a plugin's start() may take; a large database is checked in that time
+DIAGNOSE_S = 10.0
 CLOSE_S = 5.0  # how long a plugin's close() may take before it is given up
 
 
@@ -63,6 +65,7 @@ class PluginHost:
         self._built: list[_Built] = []
         self._manager: pluggy.PluginManager = new_manager()
         self._supervisor: Supervisor | None = None
+        self._board = CapabilityBoard({}, {}, self._down_by_name)
         self._closed = False
 
     def explain(self) -> tuple[Explanation, ...]:
@@ -85,7 +88,7 @@ class PluginHost:
             PluginLoadError: anything else, and all of it.
         """
         self._supervisor = services.supervisor
-        board = CapabilityBoard(capabilities, self._plan.wiring.providers, self._down_by_name)
+        board = self._board = CapabilityBoard(capabilities, self._plan.wiring.providers, self._down_by_name)
         problems: list[str] = []
         for candidate in self._plan.candidates.values():
             self._build(candidate, services, board, problems)
@@ -100,6 +103,21 @@ class PluginHost:
         if collected.conflicts:
             raise PluginConflictError("; ".join(collected.conflicts))
         return collected.registered
+
+    async def diagnose(self) -> list[tuple[str, Finding]]:
+        """What every plugin that looks after the node's health finds now, by plugin; one that fails is a finding."""
+        asked = self._board.providers(DIAGNOSIS)
+        answers = await asyncio.gather(*(self._findings(name, diagnosis) for name, diagnosis in asked))
+        return [(name, finding) for (name, _), findings in zip(asked, answers, strict=True) for finding in findings]
+
+    async def _findings(self, name: str, diagnosis: Diagnosis) -> Sequence[Finding]:
+        try:
+            async with asyncio.timeout(DIAGNOSE_S):
+                return await call_plugin_async(name, "diagnose", lambda: diagnosis.diagnose())
+        except TimeoutError:
+            return [Finding(name, "problem", f"plugin {name} did not answer within {DIAGNOSE_S:g} s")]
+        except PeerkitError as exc:
+            return [Finding(name, "problem", f"plugin {name} cannot tell: {failure_text(exc)}")]
 
     async def start(self) -> None:
         """Await `start()` of every plugin that has one, in the order of building; what they read from the disk is there

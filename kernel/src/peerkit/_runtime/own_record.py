@@ -1,11 +1,17 @@
-"""Our own peer record: from where we listen and what we speak; made anew when that changes or half its life is over."""
+"""Our own peer record: where we can be reached and what we speak; made anew when that changes or half its life is over.
+
+Addresses are what plugins found out (a port mapping, what peers observed, a relay), then what the listeners are bound
+to; a wildcard stands for every address of the machine.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from ..address import Address
+from ..capabilities import OwnAddresses
 from ..identity import Identity
 from ..platform import Platform
 from ..record import MAX_LIFE_S, PeerRecord
@@ -13,7 +19,7 @@ from ..security import Security
 
 
 class OwnRecord:
-    """Complete once `bind` has told what the plugins registered."""
+    """See `peerkit.capabilities.OwnAddresses`.  Complete once `bind` has told what the plugins registered."""
 
     def __init__(self, identity: Identity, network_id: bytes, platform: Platform) -> None:
         self._identity = identity
@@ -22,6 +28,8 @@ class OwnRecord:
         self._security: Security | None = None
         self._protocols: Mapping[str, str] = {}
         self._listening: tuple[Address, ...] = ()
+        self._found: dict[str, tuple[Address, ...]] = {}  # by who found them
+        self._is_reachable: bool | None = None
         self._record: PeerRecord | None = None
         self.sequence = 0  # of the last record, also across restarts
         self.on_change: Callable[[], None] = lambda: None
@@ -34,14 +42,36 @@ class OwnRecord:
         self._protocols = dict(protocols)
 
     def listen_on(self, addresses: Sequence[Address]) -> None:
-        """Where the listeners are bound; a wildcard stands for every address of the machine."""
+        """Where the listeners are bound."""
         self._listening = tuple(addresses)
         self._record = None
 
     @property
+    def bound(self) -> tuple[Address, ...]:
+        return self._listening
+
+    def advertise(self, source: str, addresses: Sequence[Address]) -> None:
+        found = tuple(dict.fromkeys(address.without_peer() for address in addresses))
+        if found != self._found.get(source, ()):
+            self._found[source] = found
+            self._changed()
+
+    def judge(self, is_reachable: bool | None) -> None:
+        if is_reachable != self._is_reachable:
+            self._is_reachable = is_reachable
+            self._changed()
+
+    def _changed(self) -> None:
+        """Make the record anew, if there was one, and tell."""
+        had, self._record = self._record, None
+        if had is not None:
+            self()
+            self.on_change()
+
+    @property
     def addresses(self) -> tuple[Address, ...]:
         """Where others can try to reach us, without the peer id."""
-        expanded: dict[Address, None] = {}
+        expanded = dict.fromkeys(address for _, found in sorted(self._found.items()) for address in found)
         for address in self._listening:
             ip = address.ip
             if ip is None or not ip.is_unspecified:
@@ -74,7 +104,7 @@ class OwnRecord:
                     addresses,
                     self._security.static_key(now) if self._security is not None else b"",
                     self._protocols,
-                    is_client=not addresses,
+                    is_client=self._is_reachable is False or not any(a.via is None for a in addresses),
                 ),
             )
             record = self._record
@@ -86,3 +116,7 @@ class OwnRecord:
 def _is_loopback(host: str) -> bool:
     ip = Address("tcp", host, 0).ip
     return ip is not None and ip.is_loopback
+
+
+if TYPE_CHECKING:
+    _fits: type[OwnAddresses] = OwnRecord
