@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Generic, Literal, Protocol, TypeVar
 
 from .address import Address
@@ -254,6 +255,60 @@ class BlobStore(Protocol):
         ...
 
 
+class NatMapping(Enum):
+    """How the routers before us choose the external port of one socket of ours.  Words of RFC 4787 §4.1, where
+    address-dependent and address-and-port-dependent mapping are both "symmetric" here: a peer that was told what
+    another one saw sends to the wrong port in either case."""
+
+    UNKNOWN = "unknown"  # too few observers
+    NONE = "none"  # no translation: peers see an address of our own interfaces
+    ENDPOINT_INDEPENDENT = "endpoint_independent"  # all peers see the same external address and port
+    SYMMETRIC = "symmetric"  # every peer sees another port, and nobody can tell the next
+    SYMMETRIC_SEQUENTIAL = "symmetric_sequential"  # every peer sees another port, `port_step` after the last one
+
+
+class NatFiltering(Enum):
+    """Whose packets the routers before us let in to a mapping that exists.  Words of RFC 4787 §5."""
+
+    UNKNOWN = "unknown"
+    ENDPOINT_INDEPENDENT = "endpoint_independent"  # anybody's, or there is no filter
+    ADDRESS_DEPENDENT = "address_dependent"  # from every port of an IP that we sent to
+    ADDRESS_AND_PORT_DEPENDENT = "address_and_port_dependent"  # only from where we sent to
+
+
+class Reachability(Protocol):
+    """What the outside sees of this node, as peers told and tried.  All properties are read at once, without I/O."""
+
+    def observed(self, scheme: str) -> Sequence[Address]:
+        """External addresses of our sockets as peers see them now, most witnesses first, then the newest first.
+
+        Args:
+            scheme: `udp`: of the shared endpoints, port included.  A stream's scheme: the IPs that peers see, with the
+                port on which we listen for it, which is a guess where a router translates; none when we do not listen.
+        """
+        ...
+
+    @property
+    def mapping(self) -> NatMapping:
+        """Of the shared UDP socket (of IPv4 where there is one)."""
+        ...
+
+    @property
+    def filtering(self) -> NatFiltering:
+        """Of the shared UDP socket."""
+        ...
+
+    @property
+    def port_step(self) -> int:
+        """How far the next mapping's port lies from the last seen one; 0 unless the mapping is sequential."""
+        ...
+
+    @property
+    def is_public(self) -> bool | None:
+        """Whether strangers reach us directly; `None` while nobody has tried enough."""
+        ...
+
+
 DIALER: Capability[Dialer] = Capability("peerkit.dialer/1")
 ADDRESS_BOOK: Capability[AddressBook] = Capability("peerkit.address_book/1")
 DATAGRAM_ENDPOINTS: Capability[DatagramEndpoints] = Capability("peerkit.datagram_endpoints/1")
@@ -264,6 +319,7 @@ PEER_ROUTING: Capability[PeerRouting] = Capability("peerkit.peer_routing/1")
 CONTENT_ROUTING: Capability[ContentRouting] = Capability("peerkit.content_routing/1")
 RECORD_STORE: Capability[RecordStore] = Capability("peerkit.record_store/1")
 BLOB_STORE: Capability[BlobStore] = Capability("peerkit.blob_store/1")
+REACHABILITY: Capability[Reachability] = Capability("peerkit.reachability/1")
 
 KernelCapability = (
     Capability[Dialer]

@@ -1,0 +1,1 @@
+"""What touches the loop, the sockets and the web."""
