@@ -68,7 +68,9 @@ def test_a_lying_minority_does_not_change_the_verdict(honest: int, port: int, li
     assert mapping(votes, own=(OURS,)) in (NatMapping.NONE, NatMapping.ENDPOINT_INDEPENDENT)
 
 
-@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 3), st.integers(0, 65_535), st.floats(0, 1e6)), max_size=70))
+@given(
+    st.lists(st.tuples(st.integers(0, 9), st.integers(0, 3), st.integers(0, 65_535), st.floats(0, 1e6)), max_size=70)
+)
 def test_any_words_give_a_verdict(words: list[tuple[int, int, int, float]]) -> None:
     verdict = classify([Sighting(f"30.0.0.{o}", f"20.0.0.{h}", p, at) for o, h, p, at in words], (), PORT)
     assert (verdict.port_step != 0) == (verdict.mapping is NatMapping.SYMMETRIC_SEQUENTIAL)

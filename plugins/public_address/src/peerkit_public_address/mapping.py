@@ -8,6 +8,7 @@ import math
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from peerkit.capabilities import NatMapping
 
@@ -67,7 +68,7 @@ def _step(votes: Sequence[Sighting]) -> int:
     """
     pairs = [
         later.port - earlier.port
-        for earlier, later in zip(votes, votes[1:], strict=False)
+        for earlier, later in pairwise(votes)
         if later.first_at - earlier.first_at <= PAIR_WINDOW_S and later.host == earlier.host
     ]
     gaps = [gap for gap in pairs if 0 < abs(gap) <= MAX_GAP]

@@ -1,4 +1,4 @@
-"""To which addresses a stranger may make us send.  Everything that is not plainly an address of the internet is refused.
+"""To which addresses a stranger may make us send: plainly an address of the internet, or none.
 
 The attack: a peer names an address of somebody else, or of a machine that only we can reach, and lets us do the
 sending.  Addresses with an IPv4 address inside (v4-mapped, v4-compatible, NAT64, 6to4, Teredo, ISATAP) are refused
