@@ -49,6 +49,16 @@ class Dialer(Protocol):
         """
         ...
 
+    def probe(self, address: Address, timeout_s: float = 5.0) -> AbstractAsyncContextManager[Session]:
+        """A session of its own to exactly this address, whatever sessions there are and however often it failed before:
+        proof that who is named there (`address.peer_id`) answers there.  Nobody else gets it; it ends with the block,
+        and a failure does not count against the address.
+
+        Raises:
+            As `transient`.
+        """
+        ...
+
 
 class DatagramEndpoints(Protocol):
     """The node's datagram sockets, which everybody shares, so that the mapping which a stranger observes is the mapping

@@ -204,6 +204,9 @@ class _Dialer:
         assert isinstance(target, PeerRecord)
         return self._open(target, timeout_s)
 
+    def probe(self, address: Address, timeout_s: float = 5.0) -> AbstractAsyncContextManager[Session]:
+        raise AssertionError("a search probes no address")
+
     @asynccontextmanager
     async def _open(self, target: PeerRecord, timeout_s: float) -> AsyncIterator[Session]:
         asked = self._member.swarm.members[target.peer_id]

@@ -30,11 +30,13 @@ class Dial:
     """What the attempts of one dial share.
 
     Attributes:
+        is_probe: it asks whether an address works now: its failures in the past and this one's do not count.
         taken_by: the attempt that is making the session.
     """
 
-    def __init__(self, purpose: Purpose) -> None:
+    def __init__(self, purpose: Purpose, is_probe: bool = False) -> None:
         self.purpose = purpose
+        self.is_probe = is_probe
         self.taken_by: RuntimeAttempt | None = None
         self._is_given = False
 

@@ -72,8 +72,11 @@ class DialPlan:
         self._endpoints = endpoints
         self._backoff = backoff
 
-    async def dial(self, target: Target, purpose: Purpose) -> RuntimeSession:
+    async def dial(self, target: Target, purpose: Purpose, is_probe: bool = False) -> RuntimeSession:
         """The first session that any address gives.
+
+        Args:
+            is_probe: neither ask nor tell the back-off.
 
         Raises:
             PeerUnreachable: no address led to a session; the reasons name each.
@@ -84,7 +87,7 @@ class DialPlan:
         if not waiting:
             known = ", ".join(str(a.without_peer()) for a in target.addresses)
             raise PeerUnreachable(target.key, [f"no enabled transport for {known}"] if known else ())
-        dial = Dial(purpose)
+        dial = Dial(purpose, is_probe)
         if len(waiting) == 1 and len(waiting[0]) == 1:
             return await self._only(waiting[0][0], target, dial)
         pending: list[asyncio.Task[RuntimeSession]] = []
@@ -162,7 +165,7 @@ class DialPlan:
         if not decision.allow:
             raise TrustDenied(Action.DIAL.value, decision.policy, decision.reason)
         wait_s = self._backoff.wait_s(key, context.clock.now())
-        if wait_s > 0:
+        if wait_s > 0 and not dial.is_probe:
             raise ConnectFailed(key, f"it failed a moment ago and is tried again in {wait_s:.1f} s")
         try:
             if address.scheme in self._datagrams:
@@ -174,7 +177,8 @@ class DialPlan:
         except Overtaken:
             raise
         except ConnectFailed:
-            self._backoff.failed(key, context.clock.now())
+            if not dial.is_probe:
+                self._backoff.failed(key, context.clock.now())
             raise
         self._backoff.succeeded(key)
         return session

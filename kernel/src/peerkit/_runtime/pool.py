@@ -18,7 +18,7 @@ from .._pool.slots import SlotClass, SlotLimits, Slots
 from .._pool.tie_break import newer_wins
 from ..address import Address, Contact
 from ..capabilities import Dialer, SessionControl
-from ..errors import EndpointClosed, LimitExceeded, PeerkitError, PeerUnreachable
+from ..errors import DeadlineExceeded, EndpointClosed, LimitExceeded, PeerkitError, PeerUnreachable
 from ..event import PeerConnected, PeerDisconnected, SessionPathsChanged
 from ..identity import PeerId
 from ..record import PeerRecord
@@ -115,6 +115,30 @@ class RuntimePool:
             session.borrowers -= 1
             session.last_used_at = self.context.clock.now()
 
+    @asynccontextmanager
+    async def probe(self, address: Address, timeout_s: float = 5.0) -> AsyncIterator[Session]:
+        goal = self._target(address)
+        self._check_dialable(goal)
+        self._take_slot(SlotClass.TRANSIENT_OUT)
+        try:
+            async with asyncio.timeout(timeout_s):
+                session = await self._plan.dial(goal, Purpose.TRANSIENT, is_probe=True)
+        except BaseException as exc:
+            self.slots.give(SlotClass.TRANSIENT_OUT)
+            if isinstance(exc, TimeoutError):
+                raise DeadlineExceeded(f"connecting to {goal.key}", timeout_s) from None
+            raise
+        self._sessions[session] = None
+        session.borrowers += 1
+        try:
+            yield session
+        finally:
+            session.borrowers -= 1
+            if session.is_open:
+                await session.close(Code.NONE, "it was a probe")
+            else:
+                self.session_ended(session, "closed", True)  # it may have ended before it was counted
+
     def find(self, peer_id: PeerId) -> RuntimeSession | None:
         return self._usable(peer_id)
 
@@ -142,11 +166,14 @@ class RuntimePool:
 
     # -- dialling ------------------------------------------------------------------------------------------------
 
-    async def _dial(self, target: Target, purpose: Purpose, timeout_s: float) -> RuntimeSession:
+    def _check_dialable(self, target: Target) -> None:
         if self._closing:
             raise EndpointClosed("the node", "it is stopping")
         if target.peer_id == self.context.peer_id:
             raise PeerUnreachable(target.key, ["this is our own identity"])
+
+    async def _dial(self, target: Target, purpose: Purpose, timeout_s: float) -> RuntimeSession:
+        self._check_dialable(target)
         return await self._dials.dial(target, purpose, timeout_s)
 
     async def _open(self, target: Target, purpose: Purpose) -> RuntimeSession:
