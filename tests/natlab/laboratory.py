@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 
-from peerkit.testing.nat_kinds import NatKind
+from peerkit.testing import NatKind
 from tests.natlab.rules import LAN, WAN, rules_of
 from tests.netns.space import Space, run, spaces
 

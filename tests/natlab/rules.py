@@ -7,7 +7,8 @@ comes to them; symmetric mapping takes a random port, or counts.
 
 from collections.abc import Iterator
 
-from peerkit.testing.nat_kinds import NatFiltering, NatKind, NatMapping, NatPorts
+from peerkit.capabilities import NatFiltering, NatMapping
+from peerkit.testing import NatKind
 
 LAN, WAN = "lan", "wan"  # the router's devices
 COUNTED_PORTS = 4_096
@@ -65,13 +66,13 @@ def _translation(kind: NatKind, external: str, rebindings: int) -> Iterator[str]
 def _source(kind: NatKind, external: str, rebindings: int) -> str:
     """How a connection's source is translated."""
     first = _FIRST_PORT + rebindings % 2 * _PORTS_OF_ONE_TIME
-    match kind.mapping, kind.ports:
-        case NatMapping.ENDPOINT_INDEPENDENT, NatPorts.PRESERVED:
+    match kind.mapping:
+        case NatMapping.ENDPOINT_INDEPENDENT:
             # Linux takes first + port modulo the range's size, so that a socket has one port towards all
             return f"masquerade to :{first}-{first + _PORTS_OF_ONE_TIME - 1}" if rebindings else "masquerade"
-        case NatMapping.ADDRESS_AND_PORT_DEPENDENT, NatPorts.RANDOM:
+        case NatMapping.SYMMETRIC:
             return "masquerade fully-random"
-        case NatMapping.ADDRESS_AND_PORT_DEPENDENT, NatPorts.SEQUENTIAL:
+        case NatMapping.SYMMETRIC_SEQUENTIAL:
             ports = ", ".join(f"{i} : {first + i}" for i in range(COUNTED_PORTS))
             return f"snat ip to {external} : numgen inc mod {COUNTED_PORTS} map {{ {ports} }}"
         case _:

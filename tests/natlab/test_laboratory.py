@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from peerkit import Address
-from peerkit.testing.nat_kinds import NATS
+from peerkit.testing import NATS
 from tests.natlab.laboratory import Host, Laboratory, Site, laboratory
 from tests.netns.space import missing
 

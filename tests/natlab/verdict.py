@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from peerkit.testing.nat_kinds import NatFiltering, NatMapping, NatPorts
+from peerkit.capabilities import NatFiltering, NatMapping
 
 T = TypeVar("T")
 
@@ -52,18 +52,17 @@ class Machine(Protocol):
 class Verdict:
     """
     Attributes:
-        mapping, filtering: `None` when nothing passes at all.
-        ports: which the mappings took.
+        mapping, filtering: unknown when nothing passes at all.
         keeps_port: a mapping keeps its port also towards somebody whose packet was not let in before.
     """
 
-    mapping: NatMapping | None
-    filtering: NatFiltering | None
-    ports: NatPorts | None
+    mapping: NatMapping
+    filtering: NatFiltering
     keeps_port: bool = True
 
 
-NOTHING_PASSES = Verdict(None, None, None)
+SYMMETRIC = (NatMapping.SYMMETRIC, NatMapping.SYMMETRIC_SEQUENTIAL)
+NOTHING_PASSES = Verdict(NatMapping.UNKNOWN, NatFiltering.UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +77,6 @@ class StreamVerdict:
     mapping: NatMapping
     strangers: str
     acquaintances: str
-    ports: NatPorts
 
 
 async def udp_verdict(inside: Machine, observer: Machine, other: Machine) -> Verdict:
@@ -87,10 +85,9 @@ async def udp_verdict(inside: Machine, observer: Machine, other: Machine) -> Ver
     """
     sock = inside.datagrams()
     asked = [_seen(sock, by.datagrams(), by.ip) for by in (observer, observer, other)]
-    judged = _judged(await _before_another(inside, observer, *asked), sock.port)
-    if judged is None:
+    mapping = _mapping(await _before_another(inside, observer, *asked), (inside.ip, sock.port))
+    if mapping is NatMapping.UNKNOWN:
         return NOTHING_PASSES
-    mapping, ports = judged
     sock, contacted, same_address, stranger = (
         machine.datagrams() for machine in (inside, observer, observer, other)
     )  # a mapping of its own
@@ -106,8 +103,8 @@ async def udp_verdict(inside: Machine, observer: Machine, other: Machine) -> Ver
         filtering = NatFiltering.ADDRESS_DEPENDENT
     else:
         filtering = NatFiltering.ADDRESS_AND_PORT_DEPENDENT
-    keeps_port = mapping is not NatMapping.ENDPOINT_INDEPENDENT or await _seen(sock, stranger, other.ip) == external
-    return Verdict(mapping, filtering, ports, keeps_port)
+    keeps_port = mapping in SYMMETRIC or await _seen(sock, stranger, other.ip) == external
+    return Verdict(mapping, filtering, keeps_port)
 
 
 async def _seen(sock: Datagrams, by: Datagrams, ip: str) -> Where:
@@ -130,18 +127,18 @@ async def _before_another(
     return results
 
 
-def _judged(seen: Sequence[Where | None], port: int) -> tuple[NatMapping, NatPorts] | None:
+def _mapping(seen: Sequence[Where | None], local: Where) -> NatMapping:
     """Args:
     seen: from where each observer was reached, in this order.
     """
-    first, second, third = (where and where[1] for where in seen)
+    first, second, third = seen
     if first is None or second is None or third is None:
-        return None
+        return NatMapping.UNKNOWN
     if first == second == third:
-        return NatMapping.ENDPOINT_INDEPENDENT, NatPorts.PRESERVED if first == port else NatPorts.RANDOM
+        return NatMapping.NONE if first == local else NatMapping.ENDPOINT_INDEPENDENT
     assert first != second, "no kind maps by address alone"
-    is_counted = second - first == third - second == 1
-    return NatMapping.ADDRESS_AND_PORT_DEPENDENT, NatPorts.SEQUENTIAL if is_counted else NatPorts.RANDOM
+    is_counted = second[1] - first[1] == third[1] - second[1] == 1
+    return NatMapping.SYMMETRIC_SEQUENTIAL if is_counted else NatMapping.SYMMETRIC
 
 
 async def tcp_verdict(inside: Machine, observer: Machine, other: Machine) -> StreamVerdict:
@@ -149,15 +146,14 @@ async def tcp_verdict(inside: Machine, observer: Machine, other: Machine) -> Str
     here = inside.free_port()
     for machine in (observer, observer, other):
         await _connect_out(inside, here, machine, seen.append)
-    judged = _judged(seen, here)
-    assert judged is not None
+    mapping = _mapping(seen, (inside.ip, here))
     # A second port, used towards the observer alone.
     here, seen = inside.free_port(), []
     await _connect_out(inside, here, observer, seen.append)
     await inside.listen(here, lambda where: None)
     attempts = [machine.connect(machine.free_port(), seen[0]) for machine in (other, observer)]
     strangers, acquaintances = await _before_another(inside, observer, *attempts)
-    return StreamVerdict(judged[0], strangers or "silence", acquaintances or "silence", judged[1])
+    return StreamVerdict(mapping, strangers or "silence", acquaintances or "silence")
 
 
 async def _connect_out(inside: Machine, port: int, to: Machine, on_stream: Callable[[Where], None]) -> None:

@@ -13,8 +13,11 @@ if TYPE_CHECKING:
     from .machines import events_of as events_of
     from .machines import exchange as exchange
     from .machines import run_until as run_until
+    from .nat_kinds import NATS as NATS
+    from .nat_kinds import NatKind as NatKind
     from .plugin_context import FakePluginContext as FakePluginContext
     from .plugin_context import FakePool as FakePool
+    from .sim_nat import SimNat as SimNat
     from .sim_network import SimNetwork as SimNetwork
     from .sim_platform import SimClock as SimClock
     from .sim_platform import SimPlatform as SimPlatform
@@ -30,7 +33,10 @@ else:
         "FakePluginContext": "plugin_context",
         "FakePool": "plugin_context",
         "SeededRng": "fakes",
+        "NATS": "nat_kinds",
+        "NatKind": "nat_kinds",
         "SimClock": "sim_platform",
+        "SimNat": "sim_nat",
         "SimNetwork": "sim_network",
         "SimPlatform": "sim_platform",
         "SimulationStalled": "virtual_time",
@@ -51,12 +57,15 @@ else:
 
 
 __all__ = [
+    "NATS",
     "Exchange",
     "FakeClock",
     "FakePluginContext",
     "FakePool",
+    "NatKind",
     "SeededRng",
     "SimClock",
+    "SimNat",
     "SimNetwork",
     "SimPlatform",
     "SimulationStalled",

@@ -1,36 +1,13 @@
-"""Kinds of NAT by the words of RFC 4787: how they map, whom they let in, which ports they take.
+"""Kinds of NAT by the words of RFC 4787: how they map, and whom they let in.
 
-What a kind promises is what a test sees from outside; the simulated network behaves so, and so do the routers of the
-laboratory (`tests/natlab`), which are real.
+The simulated network's routers behave so (`sim_nat`), and so do the real ones of the laboratory (`tests/natlab`).
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import Enum, auto
 from types import MappingProxyType
 
-
-class NatMapping(Enum):
-    """Whether a socket behind the NAT is seen at the same external port by all (RFC 4787 §4.1)."""
-
-    ENDPOINT_INDEPENDENT = auto()
-    ADDRESS_AND_PORT_DEPENDENT = auto()  # "symmetric": another port for each remote endpoint
-
-
-class NatFiltering(Enum):
-    """Who gets in at a mapped port beside those that were written to (RFC 4787 §5)."""
-
-    ENDPOINT_INDEPENDENT = auto()  # everybody: a "full cone"
-    ADDRESS_DEPENDENT = auto()  # every port of an address that was written to
-    ADDRESS_AND_PORT_DEPENDENT = auto()  # nobody
-
-
-class NatPorts(Enum):
-    """Which external port a new mapping takes (RFC 4787 §4.2)."""
-
-    PRESERVED = auto()  # the internal one, unless it is taken
-    RANDOM = auto()
-    SEQUENTIAL = auto()  # one more than the mapping before
+from ..capabilities import NatFiltering, NatMapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +15,9 @@ class NatKind:
     """How one NAT behaves.
 
     Attributes:
+        mapping: endpoint-independent (the external port is the internal one where that is free), symmetric (a random
+            port), or symmetric and sequential (one more than the port before).
+        filtering: symmetric mappings let in nobody else, whatever this says.
         accepts_input: a packet that is let in by no mapping is for the router itself: it answers a SYN with a reset,
             and remembers the sender, so that a mapping towards that sender has to take another port.  Otherwise such
             packets are dropped and forgotten.
@@ -47,13 +27,11 @@ class NatKind:
 
     mapping: NatMapping = NatMapping.ENDPOINT_INDEPENDENT
     filtering: NatFiltering = NatFiltering.ADDRESS_AND_PORT_DEPENDENT
-    ports: NatPorts = NatPorts.PRESERVED
     accepts_input: bool = False
     blocks_udp: bool = False
     hairpins: bool = False
 
 
-_SYMMETRIC = NatMapping.ADDRESS_AND_PORT_DEPENDENT
 _PORT_RESTRICTED = NatKind()
 
 # By the names that tests and tables use: the NATs between a host and the internet, the host's own first.
@@ -64,8 +42,8 @@ NATS: Mapping[str, tuple[NatKind, ...]] = MappingProxyType(
         "address_restricted": (NatKind(filtering=NatFiltering.ADDRESS_DEPENDENT),),
         "port_restricted": (_PORT_RESTRICTED,),
         "port_restricted_accepting": (NatKind(accepts_input=True),),
-        "symmetric": (NatKind(_SYMMETRIC, ports=NatPorts.RANDOM),),
-        "symmetric_sequential": (NatKind(_SYMMETRIC, ports=NatPorts.SEQUENTIAL),),
+        "symmetric": (NatKind(NatMapping.SYMMETRIC),),
+        "symmetric_sequential": (NatKind(NatMapping.SYMMETRIC_SEQUENTIAL),),
         "double": (_PORT_RESTRICTED, _PORT_RESTRICTED),
         "udp_blocked": (NatKind(blocks_udp=True),),
     }

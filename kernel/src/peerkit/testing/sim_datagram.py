@@ -46,14 +46,15 @@ class SimDatagramEndpoint:
             return 0
         host, net = self._host, self._host.net
         segments = [data[at : at + segment_bytes] for at in range(0, len(data), segment_bytes)]
-        target = host.route(remote.host)
-        if target is None or net.is_blocked(host, target):
-            return len(segments)  # taken and never heard of again, as UDP is
-        due = net.arrives_at(host, target, len(data))
-        mtu = net.path_mtu(host, target)
         source = Address(
             self._local.scheme, local.host if local else host.address_towards(remote.host), self._local.port
         )
+        way = host.route("udp", source, remote)
+        if way is None or net.is_blocked(host, way[0]):
+            return len(segments)  # taken and never heard of again, as UDP is
+        target, source = way
+        due = net.arrives_at(host, target, len(data))
+        mtu = net.path_mtu(host, target)
         together: list[bytes] = []
         for segment in segments:
             if len(segment) > mtu or net.is_lost(host, target):

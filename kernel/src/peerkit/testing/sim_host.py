@@ -13,6 +13,7 @@ from ..address import Address
 from ..errors import ConnectFailed
 from ..transport import DatagramEndpoint, Listener, Network, Pipe, PipeAccept, PipeHandler, ServerTls
 from .sim_datagram import SimDatagramEndpoint
+from .sim_nat import SimNat
 from .sim_stream import SimListener, SimPipe, connect
 
 if TYPE_CHECKING:
@@ -30,13 +31,17 @@ class SimHost:
     Attributes:
         is_up: whether packets come and go.
         position: a number in 0..1 that decides its distance from others.
+        outer: the NAT that it is behind.
+        edge: where the internet sees it: the outermost NAT, or itself.
         databases: what its disk holds; survives a crash.
     """
 
-    def __init__(self, net: SimNetwork, ip: str, rng: random.Random) -> None:
+    def __init__(self, net: SimNetwork, ip: str, rng: random.Random, outer: SimNat | None = None) -> None:
         self.net = net
         self.ip = ip
         self.rng = rng
+        self.outer = outer
+        self.edge: SimHost | SimNat = outer.edge if outer else self
         self.is_up = True
         self.position = rng.random()
         self.uplink_free_at = 0.0
@@ -76,9 +81,39 @@ class SimHost:
 
     # for streams and datagrams
 
-    def route(self, ip: str) -> SimHost | None:
-        """The host that `ip` means from here."""
-        return self if ip in _LOOPBACKS else self.net.find_host(ip)
+    def route(self, protocol: str, source: Address, target: Address) -> tuple[SimHost | SimNat, Address] | None:
+        """Send a packet on its way.
+
+        Returns:
+            The host or the router that has the target's address, and from where the packet seems to come there; `None`
+            when nothing arrives.
+        """
+        if target.host in _LOOPBACKS:
+            return self, source
+        place, nat = self.net.find(target.host), self.outer
+        if place is not None and place.outer is nat:
+            return place, source
+        end = source.host, source.port
+        while nat is not None:
+            is_hairpin = place is nat
+            if not nat.is_up or (is_hairpin and not nat.kind.hairpins):
+                return None
+            translated = nat.translate(protocol, end, (target.host, target.port))
+            if translated is None:
+                return None
+            end = translated
+            if place is not None and (is_hairpin or place.outer is nat.outer):
+                return place, Address(source.scheme, *end)
+            nat = nat.outer
+        return None
+
+    def enter(self, protocol: str, source: Address, target: Address) -> tuple[SimHost, Address] | None:
+        """Where a packet ends that has come here, as `SimNat.enter`."""
+        return self, target
+
+    @property
+    def refuses(self) -> bool:
+        return False  # a listener does, or nobody answers
 
     def address_towards(self, ip: str) -> str:
         return ip if ip in _LOOPBACKS else self.ip

@@ -14,7 +14,9 @@ timer, writes of one moment travel together, and there is no task per packet or 
 
 What is modelled: one-way delay per pair of hosts (symmetric, fixed for the run) and jitter, loss (a lost piece of a
 stream arrives after a retransmission time-out, a lost datagram never), reordering of datagrams, path MTU, the uplink's
-bandwidth, partitions, unplugged and crashed hosts.  Not modelled: congestion, routers, address translation.
+bandwidth, partitions, unplugged and crashed hosts, NATs of every kind.  Not modelled: congestion, routers' queues.
+
+Hosts are on the internet, or behind a NAT: `net.platform(behind=net.nat(*NATS["symmetric"]))`.
 """
 
 import ipaddress
@@ -22,11 +24,13 @@ import random
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from .nat_kinds import NatKind
 from .sim_host import SimHost
+from .sim_nat import SimNat
 from .sim_platform import SimPlatform
 from .virtual_time import VirtualTimeLoop, current_loop
 
-LOOPBACK_DELAY_S = 0.000_05  # guess: two processes of one machine
+LOOPBACK_DELAY_S = 0.000_05  # guess: two processes of one machine, or two machines behind one NAT
 RETRANSMISSION_S = 0.2  # RFC 6298 says 1 s at least, Linux takes 0.2
 SEGMENT_BYTES = 1_400  # what one lost packet of a stream holds
 
@@ -79,6 +83,7 @@ class SimNetwork:
         self.bytes = 0
         self.streams = 0  # opened
         self._hosts: dict[str, SimHost] = {}
+        self._nats: dict[str, SimNat] = {}
         self._partitions: list[_Partition] = []
         self._waiting: dict[Callable[[], None], tuple[str, str]] = {}  # streams that a partition holds up
         self._seed = self.rng.getrandbits(64)
@@ -86,21 +91,51 @@ class SimNetwork:
 
     # hosts
 
-    def platform(self, ip: str | None = None) -> SimPlatform:
+    def platform(self, ip: str | None = None, behind: SimNat | None = None) -> SimPlatform:
         """A platform on the host with this IP, a new host unless it exists.
 
         A host keeps its databases: a second platform of the same IP is the same machine after a restart.
         """
-        return SimPlatform(self.host(ip))
+        return SimPlatform(self.host(ip, behind))
 
-    def host(self, ip: str | None = None) -> SimHost:
-        """The host with this IP (IPv4 or IPv6), made when it does not exist; without `ip`, a new one."""
+    def host(self, ip: str | None = None, behind: SimNat | None = None) -> SimHost:
+        """The host with this IP (IPv4 or IPv6), made when it does not exist; without `ip`, a new one.
+
+        Args:
+            behind: the NAT whose network a new host is on; without one it is on the internet.  No two hosts have the
+                same IP, also behind NATs.
+        """
         ip = str(ipaddress.ip_address(ip)) if ip else self._free_ip()
         host = self._hosts.get(ip)
         if host is None:
-            rng = random.Random(f"{self._seed}/{ip}")  # its own, so that hosts do not disturb each other
-            host = self._hosts[ip] = SimHost(self, ip, rng)
+            host = self._hosts[ip] = SimHost(self, ip, self._rng_of(ip), behind)
         return host
+
+    def nat(self, *kinds: NatKind, ip: str | None = None) -> SimNat | None:
+        """A new NAT, or several in a row.
+
+        Args:
+            kinds: from the hosts outwards.
+            ip: of the outermost; one that looks public unless told.
+
+        Returns:
+            The one that hosts are behind, `None` when there is no kind.
+        """
+        made: SimNat | None = None
+        for kind in reversed(kinds):
+            number = len(self._nats) + 1
+            net = "100.64" if made else f"45.{number >> 8}"  # between two NATs: shared address space (RFC 6598)
+            own = f"{net}.{number & 255}.2" if made or not ip else str(ipaddress.ip_address(ip))
+            made = self._nats[own] = SimNat(self, own, kind, self._rng_of(own), made)
+        return made
+
+    def readdress(self, nat: SimNat, ip: str) -> None:
+        """Give a NAT another IP; `SimNat.move` calls it."""
+        self._nats[ip] = self._nats.pop(nat.ip)
+
+    def _rng_of(self, ip: str) -> random.Random:
+        """Its own, so that hosts do not disturb each other."""
+        return random.Random(f"{self._seed}/{ip}")
 
     def _free_ip(self) -> str:
         number = len(self._hosts)
@@ -108,8 +143,9 @@ class SimNetwork:
             number += 1
         return ip
 
-    def find_host(self, ip: str) -> SimHost | None:
-        return self._hosts.get(ip)
+    def find(self, ip: str) -> SimHost | SimNat | None:
+        """Who has this IP, wherever it is."""
+        return self._hosts.get(ip) or self._nats.get(ip)
 
     @property
     def hosts(self) -> Sequence[SimHost]:
@@ -118,8 +154,10 @@ class SimNetwork:
     # trouble
 
     def partition(self, hosts_a: Iterable[str], hosts_b: Iterable[str]) -> None:
-        """Let no packet pass between the two groups of IPs, until `heal`.  Streams between them hang, as TCP does."""
-        self._partitions.append(_Partition(frozenset(hosts_a), frozenset(hosts_b)))
+        """Let no packet pass between the two groups of IPs, until `heal`.  Streams between them hang, as TCP does.  A
+        host behind a NAT takes all hosts behind it along."""
+        one, other = (frozenset(self._edge_ip(ip) for ip in hosts) for hosts in (hosts_a, hosts_b))
+        self._partitions.append(_Partition(one, other))
 
     def heal(self) -> None:
         """End all partitions.  Streams that waited go on."""
@@ -146,29 +184,32 @@ class SimNetwork:
 
     # the wire, for the streams and datagrams of this package
 
-    def is_blocked(self, a: SimHost, b: SimHost) -> bool:
+    def is_blocked(self, a: SimHost, b: SimHost | SimNat) -> bool:
         if not (a.is_up and b.is_up):
             return True
-        return bool(self._partitions) and any(partition.parts(a.ip, b.ip) for partition in self._partitions)
+        if not self._partitions:
+            return False
+        return any(partition.parts(a.edge.ip, b.edge.ip) for partition in self._partitions)
 
     def hold_up(self, go_on: Callable[[], None], a: SimHost, b: SimHost) -> None:
         """Call `go_on` once the two can reach each other again."""
         self._waiting[go_on] = (a.ip, b.ip)
 
-    def delay_s(self, a: SimHost, b: SimHost) -> float:
+    def delay_s(self, a: SimHost, b: SimHost | SimNat) -> float:
         """The pair's one-way delay, without jitter."""
-        if a is b:
+        one, other = a.edge, b.edge
+        if one is other:
             return LOOPBACK_DELAY_S
         if callable(self.latency_s):
-            return self.latency_s(a.ip, b.ip)
+            return self.latency_s(one.ip, other.ip)
         low, high = self.latency_s
         # uniform and symmetric without a table of all pairs: the fraction of the sum of two uniform numbers
-        return low + (high - low) * ((a.position + b.position) % 1.0)
+        return low + (high - low) * ((one.position + other.position) % 1.0)
 
-    def path_mtu(self, a: SimHost, b: SimHost) -> int:
+    def path_mtu(self, a: SimHost, b: SimHost | SimNat) -> int:
         return self.mtu_bytes(a.ip, b.ip) if callable(self.mtu_bytes) else self.mtu_bytes
 
-    def arrives_at(self, a: SimHost, b: SimHost, size_bytes: int) -> float:
+    def arrives_at(self, a: SimHost, b: SimHost | SimNat, size_bytes: int) -> float:
         """When a packet that leaves `a` now is at `b`; loss left out.  Takes the uplink's time."""
         self.packets += 1
         self.bytes += size_bytes
@@ -180,7 +221,7 @@ class SimNetwork:
             delay += self.rng.random() * self.jitter_s
         return start + delay
 
-    def stream_arrives_at(self, a: SimHost, b: SimHost, size_bytes: int) -> float:
+    def stream_arrives_at(self, a: SimHost, b: SimHost | SimNat, size_bytes: int) -> float:
         """As `arrives_at`, with the time that lost packets of a stream need to be sent again."""
         at = self.arrives_at(a, b, size_bytes)
         if self.loss and a is not b:
@@ -189,8 +230,12 @@ class SimNetwork:
                 at += max(RETRANSMISSION_S, 2 * self.delay_s(a, b))
         return at
 
-    def is_lost(self, a: SimHost, b: SimHost) -> bool:
+    def is_lost(self, a: SimHost, b: SimHost | SimNat) -> bool:
         return self.loss > 0 and a is not b and self.rng.random() < self.loss
+
+    def _edge_ip(self, ip: str) -> str:
+        place = self.find(ip)
+        return place.edge.ip if place else ip
 
     def _close_databases(self) -> None:
         for host in self._hosts.values():

@@ -254,20 +254,32 @@ class SimListener:
 
 
 async def connect(
-    source: SimHost, address: Address, make_handler: Callable[[Pipe], PipeHandler], with_tls: bool
+    source: SimHost, address: Address, make_handler: Callable[[Pipe], PipeHandler], with_tls: bool, port: int = 0
 ) -> SimPipe:
-    """Open a stream, which takes a round trip.  Raises `ConnectFailed`."""
+    """Open a stream, which takes a round trip.  Raises `ConnectFailed`.
+
+    Args:
+        port: to open it from, a free one unless told.
+    """
     net = source.net
     name = str(address.without_peer())
-    target = source.route(address.host)
-    if target is None:
+    here = Address(address.scheme, source.address_towards(address.host), port or source.free_port())
+    way = source.route("tcp", here, address)
+    if way is None and net.find(address.host) is None:
         await asyncio.sleep(net.delay_s(source, source))
         raise ConnectFailed(name, "no route to host")
-    await asyncio.sleep(net.stream_arrives_at(source, target, 0) - net.loop.time())
-    if net.is_blocked(source, target):
-        await asyncio.sleep(CONNECT_TIMEOUT_S)
-        raise ConnectFailed(name, "connection timed out")
-    listener = target.find_listener(address.host, address.port)
+    if way is None:
+        raise await _unanswered(name)
+    edge, seen = way
+    await asyncio.sleep(net.stream_arrives_at(source, edge, 0) - net.loop.time())
+    entered = None if net.is_blocked(source, edge) else edge.enter("tcp", seen, address)
+    if entered is None:
+        if not edge.refuses:
+            raise await _unanswered(name)
+        await asyncio.sleep(net.delay_s(source, edge))
+        raise ConnectFailed(name, "connection refused")
+    target, there = entered
+    listener = target.find_listener(there.host, there.port)
     back_s = net.stream_arrives_at(target, source, 0) - net.loop.time()
     if listener is None:
         await asyncio.sleep(back_s)
@@ -277,11 +289,10 @@ async def connect(
         await asyncio.sleep(back_s)
         raise ConnectFailed(name, "one side speaks TLS and the other does not")
     binding = tls.binding if tls else b""
-    here = Address(address.scheme, source.address_towards(address.host), source.free_port())
     near = SimPipe(source, here, address.without_peer(), binding)
     far_scheme = tls.scheme if tls else listener.scheme
     far = SimPipe(
-        target, Address(far_scheme, address.host, address.port), Address(far_scheme, here.host, here.port), binding
+        target, Address(far_scheme, there.host, there.port), Address(far_scheme, seen.host, seen.port), binding
     )
     near.peer, far.peer = far, near
     net.streams += 1
@@ -297,6 +308,11 @@ async def connect(
         raise
     near.attach(make_handler(near))
     return near
+
+
+async def _unanswered(name: str) -> ConnectFailed:
+    await asyncio.sleep(CONNECT_TIMEOUT_S)
+    return ConnectFailed(name, "connection timed out")
 
 
 if TYPE_CHECKING:

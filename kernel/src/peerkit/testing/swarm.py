@@ -18,6 +18,7 @@ from pathlib import Path
 from .._host.plan import AnySpec
 from ..node import Node
 from ..protocol import ProtocolSpec
+from .nat_kinds import NatKind
 from .sim_network import SimNetwork
 from .sim_platform import SimPlatform
 
@@ -69,15 +70,18 @@ class Swarm:
     def ip_of(self, node: Node) -> str:
         return next(ip for ip, member in self._members.items() if member.node is node)
 
-    async def start(self, count: int = 1, *, apart_s: float = 0.1) -> list[Node]:
+    async def start(self, count: int = 1, *, apart_s: float = 0.1, behind: Sequence[NatKind] = ()) -> list[Node]:
         """Start `count` nodes on new hosts, one every `apart_s` (virtual), and wait until all run.
+
+        Args:
+            behind: the NATs of each of them, from the host outwards; no two hosts share one.
 
         Raises:
             Whatever `Node.open` raises for one of them.
         """
         members: list[_Member] = []
         for _ in range(count):
-            members.append(self._begin(self.net.platform()))
+            members.append(self._begin(self.net.platform(behind=self.net.nat(*behind))))
             if len(self._first) < self._bootstraps:
                 node = await members[-1].started()
                 self._first.append(str(node.addresses[0]))
