@@ -181,6 +181,32 @@ class DialAttempt(Protocol):
         ...
 
 
+class CircuitTransport(Protocol):
+    """Leads datagrams to peers that no socket reaches: over a third node.
+
+    Offered through the same hook as transports.  The preferred datagram transport runs its sessions on what this opens,
+    so that the third node carries nothing but sealed packets, and a session can move from a circuit to a direct path.
+    """
+
+    @property
+    def schemes(self) -> Sequence[str]: ...
+
+    @property
+    def preference(self) -> int:
+        """As `StreamTransport.preference`; less than every transport that needs nobody else."""
+        ...
+
+    async def open(self, address: Address) -> DatagramEndpoint:
+        """A circuit to `address.peer_id`.  The kernel adopts the endpoint, sends to `address.without_peer()`, and drops
+        the endpoint if the dial comes to nothing; its end is the transport's to find.  The kernel sets the deadline by
+        cancelling.
+
+        Raises:
+            ConnectFailed: with the reason.
+        """
+        ...
+
+
 class DatagramTransport(Protocol):
     """Runs sessions on datagram endpoints.  The kernel opens and closes the endpoints: for the addresses of its schemes
     in `[node] listen`, and for dialling where none of them can reach the address."""

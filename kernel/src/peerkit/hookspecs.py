@@ -9,7 +9,7 @@ from typing import Protocol
 
 import pluggy
 
-from .datagram import DatagramTransport
+from .datagram import CircuitTransport, DatagramTransport
 from .discovery import Discovery
 from .operation import Operation, RequestT
 from .protocol import ProtocolSpec
@@ -38,8 +38,9 @@ class Hooks(Protocol):
         ...
 
     @hookspec
-    def peerkit_register_transports(self) -> Sequence[StreamTransport | DatagramTransport]:
-        """Offer transports, of streams or of datagrams.  Two that claim one scheme are an error.
+    def peerkit_register_transports(self) -> Sequence[StreamTransport | DatagramTransport | CircuitTransport]:
+        """Offer transports, of streams or of datagrams, or of circuits for those of datagrams.  Two that claim one
+        scheme are an error.
 
         Example::
 

@@ -225,9 +225,10 @@ class Node:
         assert registered.security is not None, "the host has checked"
         self._own.bind(registered.security, {spec.id: spec.version for spec in registered.protocols.values()})
         context = self._session_context(registered)
-        transports = registered.transports, registered.datagram_transports, self.endpoints
-        pool.bind(context, DialPlan(context, platform, *transports, Backoff(platform.rng)))
-        listeners = Listeners(context, *transports)
+        streams, datagrams = registered.transports, registered.datagram_transports
+        circuits, backoff = registered.circuit_transports, Backoff(platform.rng)
+        pool.bind(context, DialPlan(context, platform, streams, datagrams, circuits, self.endpoints, backoff))
+        listeners = Listeners(context, streams, datagrams, self.endpoints)
         store = await PeerStore.open(platform, services.data_dir)
         self._own.sequence = await store.load(book)
         await self.host.start()

@@ -273,9 +273,9 @@ class DatagramEndpoint(Protocol):
         ...
 
     def send_batch(self, local: Address | None, remote: Address, segment_bytes: int, buffers: Sequence[Buffer]) -> int:
-        """Send buffers of `segment_bytes` each (only the last may be shorter) to one place; as many datagrams as
-        segments.  `local` chooses the source address of a wildcard socket.  Datagrams that the system cannot take now
-        are dropped, as networks do.  Returns how many were taken."""
+        """Send the buffers, one after the other and cut into segments of `segment_bytes` (only the last may be
+        shorter), to one place: as many datagrams as segments.  `local` chooses the source address of a wildcard socket.
+        Datagrams that the system cannot take now are dropped, as networks do.  Returns how many were taken."""
         ...
 
     def register(self, first: int, last: int, handler: DatagramHandler) -> None:

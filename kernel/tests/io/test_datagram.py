@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 from kernel.tests.io.conftest import OnLoop
 from peerkit._io.datagram import BatchEndpoint, open_datagrams
-from peerkit._io.first_byte import FirstByteRegistry
 from peerkit._io.protocol_datagram import ProtocolEndpoint
 from peerkit._io.segments import MAX_BYTES_PER_CALL, MAX_SEGMENTS_PER_CALL, calls_of, segments_of
 from peerkit._io.system_listener import bind
 from peerkit._io.system_platform import SystemClock
 from peerkit.address import Address
 from peerkit.errors import ConnectFailed, LimitExceeded, PluginConflictError
+from peerkit.first_byte import FirstByteRegistry
 from peerkit.transport import DatagramEndpoint
 
 

@@ -14,7 +14,7 @@ from typing import Any, Generic, Protocol
 import pluggy
 
 from .._runtime.plugin_call import PluginCode, failure_text
-from ..datagram import DatagramTransport
+from ..datagram import CircuitTransport, DatagramTransport
 from ..discovery import Discovery
 from ..errors import PeerkitError
 from ..hookspecs import Hooks
@@ -39,6 +39,7 @@ class Registered:
     wrappers: list[PlaintextWrapper] = field(default_factory=list)
     transports: dict[str, StreamTransport] = field(default_factory=dict)
     datagram_transports: dict[str, DatagramTransport] = field(default_factory=dict)
+    circuit_transports: dict[str, CircuitTransport] = field(default_factory=dict)
     transport_owners: set[str] = field(default_factory=set)
     policies: list[tuple[str, TrustPolicy]] = field(default_factory=list)
     protocols: dict[str, ProtocolSpec] = field(default_factory=dict)
@@ -133,11 +134,13 @@ def collect(manager: pluggy.PluginManager, wrapper_order: Sequence[str], extras:
             securities.append((owner, item))
         elif take("wrapper", item.name, owner):
             wrappers.append(item)
-    for owner, transport in offers("transports", StreamTransport, DatagramTransport):
+    for owner, transport in offers("transports", StreamTransport, DatagramTransport, CircuitTransport):
         out.transport_owners.add(owner)
         schemes = [s for s in transport.schemes if take("address scheme", s, owner)]
         if _lacks(transport, DatagramTransport) == []:
             out.datagram_transports |= dict.fromkeys(schemes, transport)
+        elif _lacks(transport, CircuitTransport) == []:
+            out.circuit_transports |= dict.fromkeys(schemes, transport)
         else:
             out.transports |= dict.fromkeys(schemes, transport)
     out.policies = [(o, p) for o, p in offers("trust_policies", TrustPolicy) if take("trust policy", p.name, o)]

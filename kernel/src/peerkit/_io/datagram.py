@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 from ..address import Address
 from ..clock import Clock
 from ..errors import LimitExceeded
+from ..first_byte import FirstByteRegistry
 from ..transport import Buffer, DatagramEndpoint, DatagramHandler
-from .first_byte import FirstByteRegistry
 from .protocol_datagram import ProtocolEndpoint
 from .segments import MAX_DATAGRAM_BYTES, calls_of, segments_of
 from .socket_address import SockAddr, from_sockaddr, to_sockaddr

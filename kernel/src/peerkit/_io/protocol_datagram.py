@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from ..address import Address
 from ..clock import Clock
 from ..errors import LimitExceeded
+from ..first_byte import FirstByteRegistry
 from ..transport import Buffer, DatagramEndpoint, DatagramHandler
-from .first_byte import FirstByteRegistry
 from .segments import MAX_DATAGRAM_BYTES, segments_of
 from .socket_address import from_sockaddr, to_sockaddr
 

@@ -15,12 +15,12 @@ from dataclasses import dataclass, replace
 
 from .._pool.backoff import Backoff
 from ..address import Address
-from ..datagram import DatagramTransport
+from ..datagram import CircuitTransport, DatagramTransport
 from ..errors import ConnectFailed, PeerUnreachable, TrustDenied
 from ..identity import PeerId
 from ..platform import Platform
 from ..session import Purpose
-from ..transport import Pipe, StreamTransport
+from ..transport import DatagramEndpoint, Pipe, StreamTransport
 from ..trust import Action, Question
 from .dial_attempt import Dial, Overtaken, RuntimeAttempt
 from .endpoints import Endpoints
@@ -60,6 +60,7 @@ class DialPlan:
         platform: Platform,
         transports: Mapping[str, StreamTransport],
         datagram_transports: Mapping[str, DatagramTransport],
+        circuit_transports: Mapping[str, CircuitTransport],
         endpoints: Endpoints,
         backoff: Backoff,
     ) -> None:
@@ -67,8 +68,12 @@ class DialPlan:
         self._platform = platform
         self._streams = transports
         self._datagrams = datagram_transports
-        self._preferences = {scheme: transport.preference for scheme, transport in transports.items()}
-        self._preferences |= {scheme: transport.preference for scheme, transport in datagram_transports.items()}
+        self._circuits = circuit_transports
+        self._preferences = {
+            **{scheme: transport.preference for scheme, transport in transports.items()},
+            **{scheme: transport.preference for scheme, transport in datagram_transports.items()},
+            **{scheme: transport.preference for scheme, transport in circuit_transports.items()},
+        }
         self._endpoints = endpoints
         self._backoff = backoff
 
@@ -169,9 +174,10 @@ class DialPlan:
             raise ConnectFailed(key, f"it failed a moment ago and is tried again in {wait_s:.1f} s")
         try:
             if address.scheme in self._datagrams:
-                session = await self._over_datagrams(
-                    RuntimeAttempt(context, dial, address, expected, target.static_key)
-                )
+                attempt = RuntimeAttempt(context, dial, address, expected, target.static_key)
+                session = await self._over_datagrams(attempt, await self._endpoints.towards(address))
+            elif address.scheme in self._circuits:
+                session = await self._over_circuit(dial, address, expected, target.static_key)
             else:
                 session = await self._over_pipe(dial, address, expected, target.static_key)
         except Overtaken:
@@ -183,10 +189,29 @@ class DialPlan:
         self._backoff.succeeded(key)
         return session
 
-    async def _over_datagrams(self, attempt: RuntimeAttempt) -> RuntimeSession:
-        endpoint = await self._endpoints.towards(attempt.address)
-        self._datagrams[attempt.address.scheme].dial(attempt.address, endpoint, attempt)
+    async def _over_datagrams(self, attempt: RuntimeAttempt, endpoint: DatagramEndpoint) -> RuntimeSession:
+        transport = self._datagrams.get(attempt.address.scheme) or self._carrier_of_circuits(attempt.address)
+        transport.dial(attempt.address, endpoint, attempt)
         return await attempt.session()
+
+    def _carrier_of_circuits(self, address: Address) -> DatagramTransport:
+        if not self._datagrams:
+            raise ConnectFailed(str(address.without_peer()), "no enabled transport of datagrams could use a circuit")
+        return max(self._datagrams.values(), key=lambda transport: transport.preference)
+
+    async def _over_circuit(
+        self, dial: Dial, address: Address, expected: PeerId | None, static_key: bytes
+    ) -> RuntimeSession:
+        if expected is None:
+            raise ConnectFailed(str(address), "the address does not say which peer is meant behind the relay")
+        endpoint = await self._circuits[address.scheme].open(address.with_peer(expected))
+        try:
+            self._endpoints.adopt(endpoint)
+            attempt = RuntimeAttempt(self._context, dial, address, expected, static_key)
+            return await self._over_datagrams(attempt, endpoint)
+        except BaseException:
+            self._endpoints.drop(endpoint)
+            raise
 
     async def _over_pipe(
         self, dial: Dial, address: Address, expected: PeerId | None, static_key: bytes

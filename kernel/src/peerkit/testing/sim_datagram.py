@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from .._io.first_byte import FirstByteRegistry
 from ..address import Address
+from ..first_byte import FirstByteRegistry
 from ..transport import Buffer, DatagramEndpoint, DatagramHandler
 
 if TYPE_CHECKING:

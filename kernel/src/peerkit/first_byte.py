@@ -4,12 +4,12 @@ One UDP socket serves everything (data, the DHT's ping, hole punching, observati
 stranger observes is the mapping in use.  The ranges are one registry in `docs/wire-format.md`.
 
 A received batch comes from one remote address, but its segments may be of several kinds; it is split into runs of
-segments for one handler.
+segments for one handler.  For whoever makes a `DatagramEndpoint`: the kernel its sockets, a relay its circuits.
 """
 
-from ..address import Address
-from ..errors import PluginConflictError
-from ..transport import DatagramHandler
+from .address import Address
+from .errors import PluginConflictError
+from .transport import DatagramHandler
 
 _NOBODY = 255
 

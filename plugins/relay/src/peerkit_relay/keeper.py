@@ -1,0 +1,39 @@
+"""Keeps sessions from being closed as idle: a circuit needs its sessions though no request runs on them."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+
+from peerkit.capabilities import Dialer, SessionControl
+from peerkit.errors import PeerkitError
+from peerkit.identity import PeerId
+
+Spawn = Callable[..., Callable[[], None]]
+LOOK_AGAIN_S = 1.0
+
+
+class Keeper:
+    """Args:
+    spawn: runs a background task, returns its cancel.
+    """
+
+    def __init__(self, spawn: Spawn, dialer: Dialer, control: SessionControl) -> None:
+        self._spawn = spawn
+        self._dialer = dialer
+        self._control = control
+        self._kept: dict[PeerId, Callable[[], None]] = {}
+
+    def keep_only(self, wanted: set[PeerId]) -> None:
+        """Keep the sessions with these peers, as long as they are there, and no others."""
+        for peer_id in self._kept.keys() - wanted:
+            self._kept.pop(peer_id)()
+        for peer_id in sorted(wanted - self._kept.keys(), key=lambda peer: peer.raw):
+            self._kept[peer_id] = self._spawn(self._keep(peer_id), f"keep {peer_id.short}")
+
+    async def _keep(self, peer_id: PeerId) -> None:
+        while True:
+            if self._control.find(peer_id) is not None:  # never dials: `transient` takes the session that is there
+                with suppress(PeerkitError):
+                    async with self._dialer.transient(peer_id) as session:
+                        await session.wait_closed()
+            await asyncio.sleep(LOOK_AGAIN_S)
