@@ -1,15 +1,13 @@
 """Keeps sessions from being closed as idle: a circuit needs its sessions though no request runs on them."""
 
-import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 
 from peerkit.capabilities import Dialer, SessionControl
 from peerkit.errors import PeerkitError
 from peerkit.identity import PeerId
 
-Spawn = Callable[..., Callable[[], None]]
-LOOK_AGAIN_S = 1.0
+Spawn = Callable[[Coroutine[object, object, None], str], Callable[[], None]]
 
 
 class Keeper:
@@ -24,16 +22,18 @@ class Keeper:
         self._kept: dict[PeerId, Callable[[], None]] = {}
 
     def keep_only(self, wanted: set[PeerId]) -> None:
-        """Keep the sessions with these peers, as long as they are there, and no others."""
+        """Keep the sessions with these peers, as far as they are there, and no others.  Call it again and again: a
+        session may have been replaced by another."""
         for peer_id in self._kept.keys() - wanted:
             self._kept.pop(peer_id)()
         for peer_id in sorted(wanted - self._kept.keys(), key=lambda peer: peer.raw):
-            self._kept[peer_id] = self._spawn(self._keep(peer_id), f"keep {peer_id.short}")
+            if self._control.find(peer_id) is not None:
+                self._kept[peer_id] = self._spawn(self._keep(peer_id), f"keep {peer_id.short}")
 
     async def _keep(self, peer_id: PeerId) -> None:
-        while True:
-            if self._control.find(peer_id) is not None:  # never dials: `transient` takes the session that is there
-                with suppress(PeerkitError):
-                    async with self._dialer.transient(peer_id) as session:
-                        await session.wait_closed()
-            await asyncio.sleep(LOOK_AGAIN_S)
+        try:
+            with suppress(PeerkitError):
+                async with self._dialer.transient(peer_id) as session:  # the one that is there: nobody is dialled
+                    await session.wait_closed()
+        finally:
+            self._kept.pop(peer_id, None)
