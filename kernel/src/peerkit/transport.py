@@ -19,6 +19,7 @@ from typing import Protocol
 
 from .address import Address
 from .errors import PeerkitError
+from .link import Gateway, LinkEndpoint, LinkHandler
 
 Buffer = bytes | bytearray | memoryview
 
@@ -341,6 +342,18 @@ class Network(Protocol):
 
     async def open_datagrams(self, host: str, port: int) -> DatagramEndpoint:
         """Bind a datagram socket.  Raises `ConnectFailed`."""
+        ...
+
+    async def open_links(self, port: int, group: str, handler: LinkHandler) -> LinkEndpoint:
+        """Send and hear at `port` (shared with other nodes of this machine) on every link.  Raises `ConnectFailed`.
+
+        Args:
+            group: the IPv6 multicast group, of link-local scope.
+        """
+        ...
+
+    def default_gateways(self) -> Sequence[Gateway]:
+        """The routers towards the internet: at most one of each family, IPv4 first."""
         ...
 
     async def resolve(self, host: str) -> Sequence[str]:

@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING
 from ..address import Address
 from ..clock import Clock
 from ..errors import ConnectFailed
+from ..link import Gateway, LinkEndpoint, LinkHandler
 from ..transport import DatagramEndpoint, Listener, Network, Pipe, PipeAccept, PipeHandler, ServerTls
 from .daemon_thread import run_in_daemon_thread
 from .datagram import open_datagrams
+from .default_gateway import default_gateways
 from .interface_addresses import interface_addresses
+from .link_endpoint import SystemLinks
 from .socket_address import SockAddr, to_sockaddr
 from .system_error import reason
 from .system_listener import FIRST_BYTE_TIMEOUT_S, TLS_HANDSHAKE_TIMEOUT_S, listen
@@ -73,6 +76,12 @@ class SystemNetwork:
 
     async def open_datagrams(self, host: str, port: int) -> DatagramEndpoint:
         return await open_datagrams(host, port, self._clock)
+
+    async def open_links(self, port: int, group: str, handler: LinkHandler) -> LinkEndpoint:
+        return SystemLinks(asyncio.get_running_loop(), port, group, handler)
+
+    def default_gateways(self) -> Sequence[Gateway]:
+        return default_gateways()
 
     async def resolve(self, host: str) -> Sequence[str]:
         try:

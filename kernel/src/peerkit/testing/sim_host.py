@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 from .._io.sqlite_file import SqliteFile
 from ..address import Address
 from ..errors import ConnectFailed
+from ..link import Gateway, LinkEndpoint, LinkHandler
 from ..transport import DatagramEndpoint, Listener, Network, Pipe, PipeAccept, PipeHandler, ServerTls
 from .sim_datagram import SimDatagramEndpoint
+from .sim_link import SimLinkEndpoint, open_links
 from .sim_nat import SimNat
 from .sim_stream import SimListener, SimPipe, connect
 
@@ -34,6 +36,7 @@ class SimHost:
         outer: the NAT that it is behind.
         edge: where the internet sees it: the outermost NAT, or itself.
         databases: what its disk holds; survives a crash.
+        gateways: what `default_gateways` says; none unless a test sets some.
     """
 
     def __init__(self, net: SimNetwork, ip: str, rng: random.Random, outer: SimNat | None = None) -> None:
@@ -48,6 +51,8 @@ class SimHost:
         self.databases: dict[Path, SqliteFile] = {}
         self.listeners: dict[tuple[str, int], SimListener] = {}
         self.endpoints: dict[tuple[str, int], SimDatagramEndpoint] = {}
+        self.link_endpoints: list[SimLinkEndpoint] = []
+        self.gateways: tuple[Gateway, ...] = ()
         self.pipes: dict[SimPipe, None] = {}  # in the order they were opened: a set would not repeat
         self._next_port = FIRST_FREE_PORT
 
@@ -68,6 +73,12 @@ class SimHost:
 
     async def open_datagrams(self, host: str, port: int) -> DatagramEndpoint:
         return self.bind_datagrams(host, port)
+
+    async def open_links(self, port: int, group: str, handler: LinkHandler) -> LinkEndpoint:
+        return open_links(self, port, handler)
+
+    def default_gateways(self) -> Sequence[Gateway]:
+        return self.gateways
 
     async def resolve(self, host: str) -> Sequence[str]:
         await asyncio.sleep(self.net.delay_s(self, self))
@@ -154,6 +165,7 @@ class SimHost:
         self.pipes.clear()
         self.listeners.clear()
         self.endpoints.clear()
+        self.link_endpoints.clear()
 
     def _check_bindable(
         self, address: Address, used: dict[tuple[str, int], SimListener] | dict[tuple[str, int], SimDatagramEndpoint]

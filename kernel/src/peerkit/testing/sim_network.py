@@ -26,6 +26,7 @@ from dataclasses import dataclass
 
 from .nat_kinds import NatKind
 from .sim_host import SimHost
+from .sim_link import SimLink
 from .sim_nat import SimNat
 from .sim_platform import SimPlatform
 from .virtual_time import VirtualTimeLoop, current_loop
@@ -82,6 +83,7 @@ class SimNetwork:
         self.packets = 0  # batches of one moment sent, streams and datagrams
         self.bytes = 0
         self.streams = 0  # opened
+        self.links: list[SimLink] = []
         self._hosts: dict[str, SimHost] = {}
         self._nats: dict[str, SimNat] = {}
         self._partitions: list[_Partition] = []
@@ -150,6 +152,11 @@ class SimNetwork:
     @property
     def hosts(self) -> Sequence[SimHost]:
         return tuple(self._hosts.values())
+
+    def link(self, name: str, *ips: str) -> SimLink:
+        """A wire on which the hosts with these IPs hear each other's broadcasts.  Without one nobody does."""
+        self.links.append(SimLink(name, [self.host(ip) for ip in ips]))
+        return self.links[-1]
 
     # trouble
 
