@@ -153,6 +153,13 @@ class Diagnosis(Protocol):
         ...
 
 
+class NetworkKey(Protocol):
+    """Secrets that all members of this network have in common.  In a public network everybody who knows its name can
+    compute them; in a private one only who has its pre-shared key."""
+
+    def derive(self, label: bytes, length: int = 32) -> bytes: ...
+
+
 class AddressBook(Protocol):
     """Peer records that this node knows; bounded, kept on disk."""
 
@@ -325,6 +332,7 @@ DATAGRAM_ENDPOINTS: Capability[DatagramEndpoints] = Capability("peerkit.datagram
 SESSION_CONTROL: Capability[SessionControl] = Capability("peerkit.session_control/1")
 OWN_ADDRESSES: Capability[OwnAddresses] = Capability("peerkit.own_addresses/1")
 DIAGNOSIS: Capability[Diagnosis] = Capability("peerkit.diagnosis/1", many=True)
+NETWORK_KEY: Capability[NetworkKey] = Capability("peerkit.network_key/1")
 PEER_ROUTING: Capability[PeerRouting] = Capability("peerkit.peer_routing/1")
 CONTENT_ROUTING: Capability[ContentRouting] = Capability("peerkit.content_routing/1")
 RECORD_STORE: Capability[RecordStore] = Capability("peerkit.record_store/1")

@@ -66,6 +66,15 @@ class DialFailed(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class CandidatesFound(Event):
+    """A discovery has peers to propose that it had not when it was last asked: the pool asks again in its next turn,
+    whatever its back-off says."""
+
+    discovery: str
+    candidates: int
+
+
+@dataclass(frozen=True, slots=True)
 class AddressesChanged(Event):
     """Our own listen addresses changed; the peer record was re-made."""
 

@@ -15,7 +15,7 @@ from .._pool.slots import SlotClass
 from ..address import Address, Contact, contacts_of
 from ..discovery import Discovery
 from ..errors import PeerkitError
-from ..event import DialFailed
+from ..event import CandidatesFound, DialFailed
 from ..record import PeerRecord
 from ..session import Code, Purpose
 from .event_bus import EventBus
@@ -71,6 +71,7 @@ class Upkeep:
         self._ask_wait_s = settings.turn_s
         self._ask_until = 0.0
         self._filling = False
+        events.listen("kernel", CandidatesFound, self._ask_again)
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -82,6 +83,9 @@ class Upkeep:
                 self._filling = True
                 self._pool.context.supervisor.spawn("kernel", "fill slots", self._fill(now))
             await asyncio.sleep(self._settings.turn_s * rng.uniform(0.8, 1.2))
+
+    def _ask_again(self, found: CandidatesFound) -> None:
+        self._ask_wait_s, self._ask_until = self._settings.turn_s, 0.0
 
     async def _check_sessions(self, now: float) -> None:
         settings = self._settings

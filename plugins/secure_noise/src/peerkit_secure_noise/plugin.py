@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 
+from peerkit.capabilities import NETWORK_KEY
 from peerkit.plugin import PluginContext, PluginSpec, hookimpl
 from peerkit.security import Security
 
 from .adapter import load_psk
 from .identity_certificate import StaticKeys
+from .network_key import NoiseNetworkKey
 from .security import NoiseSecurity
 from .settings import NoiseSettings
 
@@ -18,10 +20,11 @@ class SecureNoise:
         keys = StaticKeys(ctx.peer_id, ctx.derive_secret, ctx.sign)
         psk = load_psk(ctx.settings, ctx.network_id)
         self._security = NoiseSecurity(ctx.peer_id, ctx.network_id, keys, ctx.rng, psk)
+        ctx.provide(NETWORK_KEY, NoiseNetworkKey(ctx.network_id, psk))
 
     @hookimpl
     def peerkit_register_wrappers(self) -> Sequence[Security]:
         return [self._security]
 
 
-plugin = PluginSpec(NoiseSettings, SecureNoise)
+plugin = PluginSpec(NoiseSettings, SecureNoise, provides=(NETWORK_KEY,))
