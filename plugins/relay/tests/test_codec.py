@@ -16,7 +16,7 @@ RAW = PEER.raw.hex()
 GOLDEN: list[tuple[codec.Ask, str]] = [
     (Reserve(), "0a00"),
     (Connect(PEER), "12220a20" + RAW),
-    (Incoming(PEER, CircuitTerms(0x01020304, 1_200)), "1a2c0a20" + RAW + "1208088486880810b009"),
+    (Incoming(PEER, CircuitTerms(0x01020304, 1_200, 60, 1_000)), "1a310a20" + RAW + "120d088486880810b009183c20e807"),
     (Close(7, "gone"), "220808071204676f6e65"),
 ]
 
@@ -30,9 +30,9 @@ def test_messages_have_these_bytes(ask: codec.Ask, wire: str) -> None:
 def test_answers_have_these_bytes() -> None:
     assert codec.encode_reservation(3_600).hex() == "08901c"
     assert codec.decode_reservation(bytes.fromhex("08901c")) == 3_600
-    terms = CircuitTerms(1, 1_400)
-    assert codec.encode_circuit(terms).hex() == "080110f80a"
-    assert codec.decode_circuit(bytes.fromhex("080110f80a")) == terms
+    terms = CircuitTerms(1, 1_400, 3_600, 1 << 30)
+    assert codec.encode_circuit(terms).hex() == "080110f80a18901c208080808004"
+    assert codec.decode_circuit(bytes.fromhex("080110f80a18901c208080808004")) == terms
 
 
 @pytest.mark.parametrize(

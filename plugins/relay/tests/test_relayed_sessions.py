@@ -212,6 +212,18 @@ def test_a_circuit_ends_at_its_limit_of_bytes() -> None:
     run(main(), seed=1)
 
 
+def test_a_session_outlives_its_circuits() -> None:
+    async def main() -> None:
+        async with homes(settings={"circuit_s": 30, "circuit_bytes": 400_000}) as it:
+            peer = await it.a.connect(it.way_to_b)
+            for _ in range(20):
+                await asyncio.sleep(6)
+                assert await peer.request(ECHO.id, bytes(20_000)) == bytes(20_000)
+            assert peer.session.is_open and peer.session.transport == "relay"
+
+    run(main(), seed=1)
+
+
 def test_a_network_of_loopback_and_private_hosts_asks_for_no_relay_it_cannot_name() -> None:
     async def main() -> None:
         net = SimNetwork()

@@ -102,7 +102,7 @@ class RelayPlugin:
 
     def _check_service(self, session: Session) -> None:
         """Raises `TrustDenied`, `LimitExceeded`."""
-        if not self._ctx.settings.serve:
+        if not self._ctx.settings.serve or self._client.is_needed:
             raise LimitExceeded("this node does not serve as a relay")
         decision = self._ctx.check(Question(Action.RELAY, session.peer_id, session.remote))
         if not decision.allow:
@@ -115,7 +115,8 @@ class RelayPlugin:
             raise NotFound(f"{target.short} is not connected to this relay")
         circuit = self._service.connect(session.peer_id, target, self._ctx.clock.now())
         room = min(session.max_datagram_bytes, there.max_datagram_bytes, codec.MAX_DATAGRAM_BYTES)
-        terms = CircuitTerms(circuit.id, room - codec.HEADER.size)
+        settings = self._ctx.settings
+        terms = CircuitTerms(circuit.id, room - codec.HEADER.size, settings.circuit_s, settings.circuit_bytes)
         try:
             incoming = codec.encode_ask(Incoming(session.peer_id, terms))
             await there.request(PROTOCOL, incoming, TELL_TARGET_S)
@@ -162,7 +163,7 @@ class RelayPlugin:
             if self._control.find(peer_id) is None:
                 for circuit in self._service.lost(peer_id):
                     self._end(circuit, f"{peer_id.short} has gone", but=peer_id)
-        self._client.sweep()
+        await self._client.sweep()
         await self._client.reserve()
         self._keep()
 

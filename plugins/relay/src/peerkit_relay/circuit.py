@@ -28,6 +28,7 @@ class CircuitEndpoint:
         closed: called once, when somebody closes this end.
 
     Attributes:
+        carried_bytes: both ways together, nearly as the relay counts.
         dropped: datagrams that no session took.
     """
 
@@ -40,10 +41,11 @@ class CircuitEndpoint:
         closed: Callable[["CircuitEndpoint"], None],
     ) -> None:
         self.id = terms.id
+        self.terms = terms
         self.peer_id = peer_id
         self.relay = relay
+        self.carried_bytes = 0
         self.dropped = 0
-        self._max_bytes = terms.max_datagram_bytes
         self._find = find
         self._closed = closed
         self._session: Session | None = None
@@ -60,7 +62,7 @@ class CircuitEndpoint:
 
     @property
     def max_datagram_bytes(self) -> int:
-        return self._max_bytes
+        return self.terms.max_datagram_bytes
 
     def send_batch(self, local: Address | None, remote: Address, segment_bytes: int, buffers: Sequence[Buffer]) -> int:
         session = self._session
@@ -77,11 +79,13 @@ class CircuitEndpoint:
                     sent += 1
             except PeerkitError:  # it ended, or takes less than it did: as on a wire, what does not fit is lost
                 pass
+        self.carried_bytes += len(data)
         self.dropped += len(starts) - sent
         return sent
 
     def receive(self, datagram: memoryview, now: float) -> None:
         """What came out of the circuit, without its header."""
+        self.carried_bytes += len(datagram)
         if not self._is_closed:
             self._handlers.dispatch(datagram, len(datagram), self.relay, self.relay, now)
 

@@ -4,7 +4,14 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from peerkit.address import Address, Contact
-from peerkit.capabilities import ADDRESS_BOOK, DATAGRAM_ENDPOINTS, DIALER, OWN_ADDRESSES, SESSION_CONTROL
+from peerkit.capabilities import (
+    ADDRESS_BOOK,
+    DATAGRAM_ENDPOINTS,
+    DIALER,
+    OWN_ADDRESSES,
+    REACHABILITY,
+    SESSION_CONTROL,
+)
 from peerkit.errors import ConnectFailed, LimitExceeded, PeerkitError, TrustDenied
 from peerkit.identity import PeerId
 from peerkit.plugin import PluginContext
@@ -17,6 +24,7 @@ from .settings import RelaySettings
 MAX_CIRCUITS = 64  # of ours, both ways: each is a socket to all that watch endpoints
 UNUSED_S = 20.0  # a circuit without a session over it is closed after so long
 DIAL_S = 5.0
+SPENT = 0.75  # of a circuit's seconds or bytes: time to open the next one
 RETRY_S = 30.0  # a relay that refused is asked again after so long
 
 
@@ -35,18 +43,21 @@ class RelayClient:
         self._control = ctx.require(SESSION_CONTROL)
         self._endpoints = ctx.require(DATAGRAM_ENDPOINTS)
         self._own = ctx.require(OWN_ADDRESSES)
+        self._reach = ctx.find(REACHABILITY)
         self.reservations: dict[PeerId, float] = {}
         self.refusals: dict[PeerId, tuple[str, float]] = {}
         self._renew_at: dict[PeerId, float] = {}
         self.circuits: dict[tuple[PeerId, int], CircuitEndpoint] = {}
         self._unused_since: dict[CircuitEndpoint, float] = {}
+        self._opened: dict[CircuitEndpoint, tuple[Address, float]] = {}  # those that we dialled, whereto and when
 
     # -- reservations --------------------------------------------------------------------------------------------
 
     @property
     def is_needed(self) -> bool:
-        """Whether there is no other way to us: no public address that we know of.  A node on a local network alone, or
-        on loopback, needs none, since its peers are there."""
+        """Whether strangers cannot come to us otherwise: they tried in vain, or we have no public address."""
+        if self._reach is not None and self._reach.is_public is not None:
+            return not self._reach.is_public
         if not self._own.bound:
             return True
         return not any(a.via is None and self._may_serve_from(a) for a in self._own.addresses)
@@ -115,7 +126,9 @@ class RelayClient:
         try:
             async with self._dialer.transient(self._way_to(relay, address), DIAL_S) as session:
                 terms = decode_circuit(await session.request(PROTOCOL, encode_ask(Connect(target)), DIAL_S))
-                return self._add(terms, address.without_peer(), relay, target)
+                endpoint = self._add(terms, address.without_peer(), relay, target)
+                self._opened[endpoint] = (address, self._now())
+                return endpoint
         except PeerkitError as exc:
             raise ConnectFailed(str(address.without_peer()), f"the relay does not lead there: {exc}") from exc
 
@@ -158,14 +171,33 @@ class RelayClient:
         if endpoint is not None:
             self._endpoints.drop(endpoint)
 
-    def sweep(self) -> None:
-        """Close the circuits over which there is no session."""
+    async def sweep(self) -> None:
+        """Close the circuits over which there is no session; open the next one where the relay will soon end it."""
         now = self._now()
         for endpoint in tuple(self.circuits.values()):
             if self._control.find(endpoint.peer_id) is not None:
                 self._unused_since.pop(endpoint, None)
             elif now - self._unused_since.setdefault(endpoint, now) >= UNUSED_S:
                 self._endpoints.drop(endpoint)
+        for endpoint, (address, opened_at) in tuple(self._opened.items()):
+            terms = endpoint.terms
+            if now - opened_at > SPENT * terms.life_s or endpoint.carried_bytes > SPENT * terms.max_bytes:
+                await self._follow(endpoint, address)
+
+    async def _follow(self, spent: CircuitEndpoint, address: Address) -> None:
+        """Give the session over a circuit another one, and let the old one end by itself."""
+        session = self._control.find(spent.peer_id)
+        del self._opened[spent]
+        if session is None:
+            return
+        try:
+            endpoint = await self.open(address)
+        except ConnectFailed as exc:
+            self._ctx.log.info("no circuit follows", peer=spent.peer_id.short, reason=exc.reason)
+            return
+        self._endpoints.adopt(endpoint)
+        if not self._control.offer_path(session, endpoint, None, address.without_peer()):
+            self._endpoints.drop(endpoint)
 
     @property
     def relays(self) -> set[PeerId]:
@@ -182,6 +214,7 @@ class RelayClient:
         relay = endpoint.relay.via
         assert relay is not None
         self._unused_since.pop(endpoint, None)
+        self._opened.pop(endpoint, None)
         session = self._control.find(relay)
         if self.circuits.pop((relay, endpoint.id), None) is not None and session is not None:
             self._ctx.spawn(tell(session, Close(endpoint.id, "closed")), f"close circuit {endpoint.id:08x}")

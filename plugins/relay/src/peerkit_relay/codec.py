@@ -39,10 +39,13 @@ class CircuitTerms:
     """Attributes:
     id: chosen by the relay.
     max_datagram_bytes: what both its sides take.
+    life_s, max_bytes: when the relay ends it.
     """
 
     id: int
     max_datagram_bytes: int
+    life_s: int
+    max_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,13 +126,16 @@ def _parse(message: Message, data: bytes) -> None:
 
 
 def _circuit(terms: CircuitTerms) -> pb.Circuit:
-    return pb.Circuit(id=terms.id, max_datagram_bytes=terms.max_datagram_bytes)
+    return pb.Circuit(
+        id=terms.id, max_datagram_bytes=terms.max_datagram_bytes, life_s=terms.life_s, max_bytes=terms.max_bytes
+    )
 
 
 def _terms(message: pb.Circuit) -> CircuitTerms:
     if message.max_datagram_bytes < MIN_DATAGRAM_BYTES:
         raise RemoteProtocolError(f"a circuit that takes {message.max_datagram_bytes} bytes is of no use")
-    return CircuitTerms(message.id, min(message.max_datagram_bytes, MAX_DATAGRAM_BYTES))
+    most_bytes = min(message.max_datagram_bytes, MAX_DATAGRAM_BYTES)
+    return CircuitTerms(message.id, most_bytes, min(message.life_s, MAX_LIFE_S), message.max_bytes)
 
 
 def _peer_id(raw: bytes) -> PeerId:

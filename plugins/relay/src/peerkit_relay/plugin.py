@@ -6,6 +6,7 @@ from peerkit.capabilities import (
     DIAGNOSIS,
     DIALER,
     OWN_ADDRESSES,
+    REACHABILITY,
     SESSION_CONTROL,
 )
 from peerkit.plugin import PluginSpec
@@ -18,4 +19,5 @@ plugin = PluginSpec(
     RelayPlugin,
     provides=(DIAGNOSIS,),
     requires=(ADDRESS_BOOK, DATAGRAM_ENDPOINTS, DIALER, OWN_ADDRESSES, SESSION_CONTROL),
+    uses=(REACHABILITY,),
 )

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!peerkit_relay/wire/v1/relay.proto\x12\x15peerkit_relay.wire.v1\"\t\n\x07Reserve\"\x19\n\x07\x43onnect\x12\x0e\n\x06target\x18\x01 \x01(\x0c\"K\n\x08Incoming\x12\x0e\n\x06\x64ialer\x18\x01 \x01(\x0c\x12/\n\x07\x63ircuit\x18\x02 \x01(\x0b\x32\x1e.peerkit_relay.wire.v1.Circuit\"(\n\x05\x43lose\x12\x0f\n\x07\x63ircuit\x18\x01 \x01(\r\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\xd7\x01\n\x03\x41sk\x12\x31\n\x07reserve\x18\x01 \x01(\x0b\x32\x1e.peerkit_relay.wire.v1.ReserveH\x00\x12\x31\n\x07\x63onnect\x18\x02 \x01(\x0b\x32\x1e.peerkit_relay.wire.v1.ConnectH\x00\x12\x33\n\x08incoming\x18\x03 \x01(\x0b\x32\x1f.peerkit_relay.wire.v1.IncomingH\x00\x12-\n\x05\x63lose\x18\x04 \x01(\x0b\x32\x1c.peerkit_relay.wire.v1.CloseH\x00\x42\x06\n\x04kind\"1\n\x07\x43ircuit\x12\n\n\x02id\x18\x01 \x01(\r\x12\x1a\n\x12max_datagram_bytes\x18\x02 \x01(\r\"\x1d\n\x0bReservation\x12\x0e\n\x06life_s\x18\x01 \x01(\rb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!peerkit_relay/wire/v1/relay.proto\x12\x15peerkit_relay.wire.v1\"\t\n\x07Reserve\"\x19\n\x07\x43onnect\x12\x0e\n\x06target\x18\x01 \x01(\x0c\"K\n\x08Incoming\x12\x0e\n\x06\x64ialer\x18\x01 \x01(\x0c\x12/\n\x07\x63ircuit\x18\x02 \x01(\x0b\x32\x1e.peerkit_relay.wire.v1.Circuit\"(\n\x05\x43lose\x12\x0f\n\x07\x63ircuit\x18\x01 \x01(\r\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\xd7\x01\n\x03\x41sk\x12\x31\n\x07reserve\x18\x01 \x01(\x0b\x32\x1e.peerkit_relay.wire.v1.ReserveH\x00\x12\x31\n\x07\x63onnect\x18\x02 \x01(\x0b\x32\x1e.peerkit_relay.wire.v1.ConnectH\x00\x12\x33\n\x08incoming\x18\x03 \x01(\x0b\x32\x1f.peerkit_relay.wire.v1.IncomingH\x00\x12-\n\x05\x63lose\x18\x04 \x01(\x0b\x32\x1c.peerkit_relay.wire.v1.CloseH\x00\x42\x06\n\x04kind\"T\n\x07\x43ircuit\x12\n\n\x02id\x18\x01 \x01(\r\x12\x1a\n\x12max_datagram_bytes\x18\x02 \x01(\r\x12\x0e\n\x06life_s\x18\x03 \x01(\r\x12\x11\n\tmax_bytes\x18\x04 \x01(\x04\"\x1d\n\x0bReservation\x12\x0e\n\x06life_s\x18\x01 \x01(\rb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,7 +42,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ASK']._serialized_start=218
   _globals['_ASK']._serialized_end=433
   _globals['_CIRCUIT']._serialized_start=435
-  _globals['_CIRCUIT']._serialized_end=484
-  _globals['_RESERVATION']._serialized_start=486
-  _globals['_RESERVATION']._serialized_end=515
+  _globals['_CIRCUIT']._serialized_end=519
+  _globals['_RESERVATION']._serialized_start=521
+  _globals['_RESERVATION']._serialized_end=550
 # @@protoc_insertion_point(module_scope)

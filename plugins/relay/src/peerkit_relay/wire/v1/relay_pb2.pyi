@@ -43,12 +43,16 @@ class Ask(_message.Message):
     def __init__(self, reserve: _Optional[_Union[Reserve, _Mapping]] = ..., connect: _Optional[_Union[Connect, _Mapping]] = ..., incoming: _Optional[_Union[Incoming, _Mapping]] = ..., close: _Optional[_Union[Close, _Mapping]] = ...) -> None: ...
 
 class Circuit(_message.Message):
-    __slots__ = ("id", "max_datagram_bytes")
+    __slots__ = ("id", "max_datagram_bytes", "life_s", "max_bytes")
     ID_FIELD_NUMBER: _ClassVar[int]
     MAX_DATAGRAM_BYTES_FIELD_NUMBER: _ClassVar[int]
+    LIFE_S_FIELD_NUMBER: _ClassVar[int]
+    MAX_BYTES_FIELD_NUMBER: _ClassVar[int]
     id: int
     max_datagram_bytes: int
-    def __init__(self, id: _Optional[int] = ..., max_datagram_bytes: _Optional[int] = ...) -> None: ...
+    life_s: int
+    max_bytes: int
+    def __init__(self, id: _Optional[int] = ..., max_datagram_bytes: _Optional[int] = ..., life_s: _Optional[int] = ..., max_bytes: _Optional[int] = ...) -> None: ...
 
 class Reservation(_message.Message):
     __slots__ = ("life_s",)
