@@ -69,6 +69,8 @@ def test_a_peer_without_a_reservation_is_not_found_and_a_relay_dials_nobody() ->
                 way = Address("relay", PUBLIC, 4433, stranger.peer_id, it.relay.peer_id)
                 with pytest.raises(PeerUnreachable, match="not connected to this relay"):
                     await it.a.connect(way)
+                peer = await it.a.connect(it.way_to_b)
+                assert peer.session.transport == "relay", "what failed was one peer behind the relay, not the relay"
                 asked = [d.question for d in it.relay.gate.decisions() if d.question.action.value == "dial"]
                 assert not asked
                 assert not stranger.peers()

@@ -166,6 +166,8 @@ class DialPlan:
         context = self._context
         expected = target.peer_id or address.peer_id
         key = str(address.without_peer())
+        if address.via is not None and expected is not None:
+            key = str(address.with_peer(expected))  # behind one relay there are many
         decision = context.gate.check(Question(Action.DIAL, expected, address))
         if not decision.allow:
             raise TrustDenied(Action.DIAL.value, decision.policy, decision.reason)
