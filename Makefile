@@ -23,7 +23,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # One more than there are cores: tests of processes wait half their time.
 WORKERS := $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
 
-.PHONY: setup test check demo bench proto dist
+.PHONY: setup test check natlab demo bench proto dist
 setup: $(READY)
 
 $(READY): $(PROJECTS) constraints.txt tools/setup.sh
@@ -43,6 +43,10 @@ check: setup $(TOOLS)
 	$(PY) -m mypy conftest.py $(TYPED)
 	$(PY) tools/proto.py --check
 	$(PY) -m pytest -q tests/architecture
+
+# Every kind of NAT against every kind (docs/natlab.md): needs root. Settings: JSON=1, RUNS=20, KINDS="none double", TRANSPORTS=udp.
+natlab: setup
+	@$(foreach name,JSON RUNS KINDS TRANSPORTS,$(if $($(name)),$(name)="$($(name))")) $(PY) -m tests.natlab
 
 demo: setup
 	.venv/bin/peerkit demo $(if $(KEEP),--keep)

@@ -96,7 +96,7 @@ def watching() -> Iterator[Standstill]:
 def _end(watchers: "list[subprocess.Popen[str]]") -> None:
     for watcher in watchers:
         watcher.terminate()
-        watcher.wait()
+        watcher.communicate()  # and closes its end of the pipe
 
 
 def _watch(core: int, path: str) -> None:

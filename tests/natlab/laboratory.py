@@ -9,20 +9,17 @@ nobody swallow what is sent to them, as do private ones beyond one's own router.
 that leaves a host with a TTL of 2 passes the host's router and dies before the next one.
 """
 
-import socket
-import struct
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 
+from peerkit.capabilities import NatFiltering
 from peerkit.testing import NatKind
+from tests.natlab.conntrack import Conntrack
 from tests.natlab.rules import LAN, WAN, rules_of
 from tests.netns.space import Space, run, spaces
 
 DEVICE = "eth0"  # a host's
-_NETLINK_NETFILTER = 12  # linux/netlink.h
-_CONNTRACK_DELETE = 1 << 8 | 2  # subsystem ctnetlink, IPCTNL_MSG_CT_DELETE; without attributes: all
-_NLM_F_REQUEST_ACK = 5
 
 
 @dataclass(slots=True)
@@ -53,21 +50,20 @@ class Router:
     def install(self) -> None:
         """Its rules, and no others; what it knew is forgotten."""
         self.space.nft(rules_of(self.kind, self.external, self.rebindings))
-        self._forget_connections()
+        with Conntrack(self.space) as conntrack:
+            conntrack.forget_all()
 
     def rebind(self) -> None:
         """Forget every mapping, as after a restart: the next packet of a connection takes another port."""
         self.rebindings += 1
         self.install()
 
-    def _forget_connections(self) -> None:
-        message = struct.pack("=IHHIIBBH", 20, _CONNTRACK_DELETE, _NLM_F_REQUEST_ACK, 1, 0, socket.AF_UNSPEC, 0, 0)
-        with self.space.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_NETFILTER) as sock:
-            sock.bind((0, 0))
-            sock.send(message)
-            (error,) = struct.unpack_from("=i", sock.recv(4096), 16)
-        if error:
-            raise OSError(-error, "connections cannot be forgotten")
+    def forget(self, remote: str) -> None:
+        """Forget what was sent to and from one address, and no other mapping."""
+        with Conntrack(self.space) as conntrack:
+            conntrack.forget(remote)
+        if self.kind.filtering is NatFiltering.ADDRESS_DEPENDENT:
+            self.space.nft("".join(f"flush set ip nat {protocol}_contacted\n" for protocol in ("tcp", "udp")))
 
 
 class Site:
@@ -94,6 +90,11 @@ class Site:
         """See `Router.rebind`."""
         for router in self.routers:
             router.rebind()
+
+    def forget(self, remote: str) -> None:
+        """See `Router.forget`."""
+        for router in self.routers:
+            router.forget(remote)
 
     def change_uplink(self) -> None:
         """Be somewhere else in the internet, with another address: what was sent to the old one is lost."""

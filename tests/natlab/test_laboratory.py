@@ -90,6 +90,16 @@ def test_a_rebinding_forgets_the_mapping_and_takes_another_port(lab: Laboratory,
             assert gets_in(sock, observer, after), name
 
 
+@pytest.mark.parametrize("name", ["address_restricted", "port_restricted", "symmetric"])
+def test_what_was_sent_to_one_address_is_forgotten_alone(lab: Laboratory, public: Host, name: str) -> None:
+    site, elsewhere = lab.site(NATS[name]), lab.site()
+    with bound(site.hosts[0]) as sock, bound(public) as one, bound(elsewhere.hosts[0]) as other:
+        where_one, where_other = seen(sock, one), seen(sock, other)
+        site.forget(elsewhere.external)
+        assert not gets_in(sock, other, where_other)
+        assert gets_in(sock, one, where_one)
+
+
 @pytest.mark.parametrize("name", ["none", "port_restricted", "double"])
 def test_another_uplink_is_another_address(lab: Laboratory, public: Host, name: str) -> None:
     site = lab.site(NATS[name])

@@ -1,0 +1,137 @@
+"""Whole nodes (`peerkit up`) on hosts of the laboratory, asked over their control sockets."""
+
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+from peerkit.client import SyncClient
+from peerkit.errors import PeerkitError
+from tests.natlab.laboratory import Site
+
+PORT = 4_433
+NETWORK = "natlab"
+HELPFUL = ("public_address", "relay", "holepunch")  # whichever of them are installed
+SEEKING = ("discovery_kademlia", "lan_broadcast", "search", "warehouse")
+TRANSPORTS = ("transport_tcp", "transport_udp")
+_PROFILE = """\
+[node]
+extends = "local"
+network = "{network}"
+listen = [{listen}]
+enable = [{enable}]
+disable = [{disable}]
+log_level = "warning"
+"""
+
+
+class LabNode:
+    """A running node.
+
+    Attributes:
+        peer_id: in text form.
+        site: where it is.
+    """
+
+    def __init__(self, site: Site, process: "subprocess.Popen[str]", data_dir: Path, schemes: Sequence[str]) -> None:
+        self.site = site
+        self.data_dir = data_dir
+        self.peer_id = ""
+        self._process = process
+        self._schemes = schemes
+        self._client: SyncClient | None = None
+
+    def wait_until_ready(self) -> None:
+        assert self._process.stdout is not None
+        words = self._process.stdout.readline().split()
+        if words[:1] != ["ready"]:
+            raise RuntimeError(f"peerkit up said {' '.join(words) or 'nothing'}: {self.log[-2000:]}")
+        self.peer_id = words[1]
+        self._client = SyncClient.connect(self.data_dir)
+
+    @property
+    def log(self) -> str:
+        return self.data_dir.with_suffix(".log").read_text()
+
+    def ask(self, operation: str, **arguments: Any) -> Any:
+        """Raises what the node raised."""
+        assert self._client is not None, "the node is ready"
+        return self._client.call(operation, **arguments)
+
+    def peers(self) -> dict[str, Any]:
+        """By peer id, as `peerkit peers` tells."""
+        return {peer["peer_id"]: peer for peer in self.ask("peers")}
+
+    def connect_to(self, public: "LabNode", timeout_s: float) -> None:
+        """Connect to a node on the internet: the first of its addresses that leads there.
+
+        Raises:
+            PeerkitError: none does.
+        """
+        failed: PeerkitError | None = None
+        for scheme in self._schemes:
+            try:
+                self.ask("connect", target=f"{scheme}://{public.site.external}:{PORT}", timeout_s=timeout_s)
+                return
+            except PeerkitError as exc:
+                failed = exc
+        raise failed or PeerkitError("no transport is enabled")
+
+    def leave(self, other: "LabNode") -> None:
+        """End the session with a peer and forget that it ever was."""
+        self.ask("trust.deny", rules=[other.peer_id])
+        self.ask("trust.allow", rules=[other.peer_id])
+
+    def end(self) -> None:
+        """At once: what it would do to leave in good order is no part of this."""
+        self._process.kill()
+        self._process.communicate()
+        if self._client is not None:
+            self._client.close()
+
+
+@contextmanager
+def started(
+    sites: Sequence[Site], folder: Path, listen: Sequence[str], transports: Sequence[str]
+) -> Iterator[Sequence[LabNode]]:
+    """Start a node on the first host of each site, all at once, and end them afterwards.
+
+    Args:
+        folder: for their data directories, which are new.
+        listen: schemes, each on `PORT`.
+        transports: what they may dial with.
+    """
+    name = f"{'-'.join(listen)}-{sites[0].number}"
+    profile = folder / f"{name}.toml"
+    profile.write_text(_profile(listen, transports))
+    with ExitStack() as stack:
+        nodes = []
+        for site in sites:
+            host = site.hosts[0]
+            data_dir = folder / f"{name}-{host.ip}"
+            words = ("-m", "peerkit", "up", "--data-dir", str(data_dir), "--profile", str(profile))
+            log = stack.enter_context(data_dir.with_suffix(".log").open("w"))
+            process = subprocess.Popen(
+                host.space.command(sys.executable, *words), stdout=subprocess.PIPE, stderr=log, text=True
+            )
+            nodes.append(LabNode(site, process, data_dir, transports))
+            stack.callback(nodes[-1].end)
+        yield nodes
+
+
+def _profile(listen: Sequence[str], transports: Sequence[str]) -> str:
+    installed = {point.name for point in entry_points(group="peerkit")}
+    enable = [name for name in HELPFUL if name in installed]
+    # Who finds whom by itself would be no pair of the matrix.
+    disable = [name for name in (*SEEKING, *TRANSPORTS) if name in installed]
+    for scheme in transports:
+        disable.remove(f"transport_{scheme}")
+    return _PROFILE.format(
+        network=NETWORK,
+        listen=", ".join(f'"{scheme}://0.0.0.0:{PORT}"' for scheme in listen),
+        enable=", ".join(f'"{name}"' for name in enable),
+        disable=", ".join(f'"{name}"' for name in disable),
+    )

@@ -1,0 +1,101 @@
+"""What is promised of a pair of nodes behind two kinds of NAT: that they connect, and when directly.  Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+
+SYMMETRIC = ("symmetric", "symmetric_sequential")
+REACHABLE = {"udp": ("none", "full_cone"), "tcp": ("none",)}
+SHARE = 0.95  # of the runs of a cell
+EASY_P50_S = 1.5  # until the session is direct, where no port has to be guessed
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One node connects to another.
+
+    Attributes:
+        path: `lan`, `direct` or `relayed` in the end; empty when they did not connect.
+        seconds: until the session was direct, or until it was there if it never was.
+        error: why they did not connect.
+    """
+
+    path: str
+    seconds: float
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """All attempts of one pair of kinds over one transport."""
+
+    dialer: str
+    listener: str
+    transport: str
+    attempts: Sequence[Attempt]
+
+    @property
+    def connected(self) -> int:
+        return sum(bool(attempt.path) for attempt in self.attempts)
+
+    @property
+    def direct(self) -> int:
+        return sum(attempt.path == "direct" for attempt in self.attempts)
+
+    @property
+    def p50_s(self) -> float | None:
+        """Of the attempts that connected."""
+        took = [attempt.seconds for attempt in self.attempts if attempt.path]
+        return round(median(took), 3) if took else None
+
+    @property
+    def path(self) -> str:
+        """The most frequent one."""
+        paths = [attempt.path for attempt in self.attempts]
+        return max(paths, key=paths.count)
+
+    @property
+    def row(self) -> dict[str, object]:
+        names = ("dialer", "listener", "transport", "path")
+        numbers = {"runs": len(self.attempts), "connected": self.connected, "direct": self.direct, "p50_s": self.p50_s}
+        return {name: getattr(self, name) for name in names} | numbers
+
+    @property
+    def is_birthday(self) -> bool:
+        """Whether one side's port can only be guessed: what happens by chance is judged over all such cells."""
+        return self.transport == "udp" and ("symmetric" in (self.dialer, self.listener)) and self.promises_direct
+
+    @property
+    def promises_direct(self) -> bool:
+        kinds = {self.dialer, self.listener}
+        if self.transport == "udp" and "udp_blocked" in kinds:
+            return False
+        if kinds & set(REACHABLE[self.transport]):
+            return True
+        if "port_restricted_accepting" in kinds:  # probes that come too early move its ports: as good as it gets
+            return False
+        symmetric = [kind for kind in (self.dialer, self.listener) if kind in SYMMETRIC]
+        return len(symmetric) < 2 if self.transport == "udp" else not symmetric
+
+    @property
+    def is_easy(self) -> bool:
+        return self.promises_direct and not {self.dialer, self.listener} & set(SYMMETRIC)
+
+
+def broken(cells: Sequence[Cell]) -> list[str]:
+    """Every promise that was not kept, one sentence each."""
+    found = []
+    for cell in cells:
+        name, runs = f"{cell.dialer} → {cell.listener} over {cell.transport}", len(cell.attempts)
+        if cell.connected < SHARE * runs:
+            why = next(attempt.error for attempt in cell.attempts if not attempt.path)
+            found.append(f"{name}: {cell.connected} of {runs} connected ({why})")
+        elif cell.promises_direct and not cell.is_birthday and cell.direct < SHARE * runs:
+            found.append(f"{name}: {cell.direct} of {runs} are direct")
+        elif cell.is_easy and cell.p50_s is not None and cell.p50_s > EASY_P50_S:
+            found.append(f"{name}: direct after {cell.p50_s:.2f} s (p50), {EASY_P50_S} s are promised")
+    by_chance = [cell for cell in cells if cell.is_birthday]
+    runs, direct = sum(len(cell.attempts) for cell in by_chance), sum(cell.direct for cell in by_chance)
+    if direct < SHARE * runs:
+        found.append(f"pairs with a port to be guessed: {direct} of {runs} are direct")
+    return found

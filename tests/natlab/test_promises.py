@@ -1,0 +1,74 @@
+"""What the matrix is judged by."""
+
+from itertools import combinations_with_replacement
+
+from peerkit.testing import NATS
+from tests.natlab.promises import Attempt, Cell, broken
+
+DIRECT, RELAYED, FAILED = Attempt("direct", 0.4), Attempt("relayed", 0.2), Attempt("", 20.0, "nobody answers")
+
+
+def cell(dialer: str, listener: str, *attempts: Attempt, transport: str = "udp") -> Cell:
+    return Cell(dialer, listener, transport, attempts)
+
+
+def not_direct(transport: str) -> set[tuple[str, str]]:
+    pairs = combinations_with_replacement(NATS, 2)
+    return {pair for pair in pairs if not cell(*pair, transport=transport).promises_direct}
+
+
+def test_over_udp_all_are_direct_but_two_symmetric_ones_and_those_without_udp() -> None:
+    symmetric, accepting, blocked = ("symmetric", "symmetric_sequential"), "port_restricted_accepting", "udp_blocked"
+    pairs = set(combinations_with_replacement(symmetric, 2))
+    pairs |= {pair for pair in combinations_with_replacement(NATS, 2) if blocked in pair}
+    reachable = ("none", "full_cone")
+    pairs |= {
+        pair for pair in combinations_with_replacement(NATS, 2) if accepting in pair and not {*pair} & {*reachable}
+    }
+    assert not_direct("udp") == pairs
+
+
+def test_over_tcp_all_are_direct_where_neither_is_symmetric() -> None:
+    for pair in combinations_with_replacement(NATS, 2):
+        is_promised = cell(*pair, transport="tcp").promises_direct
+        if "none" in pair:
+            assert is_promised
+        elif {"symmetric", "symmetric_sequential", "port_restricted_accepting"} & {*pair}:
+            assert not is_promised
+        else:
+            assert is_promised
+
+
+def test_every_pair_must_connect() -> None:
+    assert broken([cell("symmetric", "symmetric", RELAYED)]) == []
+    (failure,) = broken([cell("symmetric", "symmetric", FAILED)])
+    assert failure == "symmetric → symmetric over udp: 0 of 1 connected (nobody answers)"
+
+
+def test_what_is_promised_direct_must_be_and_fast() -> None:
+    assert broken([cell("double", "double", DIRECT)]) == []
+    assert broken([cell("double", "double", RELAYED)]) == ["double → double over udp: 0 of 1 are direct"]
+    assert broken([cell("double", "double", *[DIRECT] * 19, RELAYED)]) == []
+    assert len(broken([cell("double", "double", *[DIRECT] * 18, RELAYED, RELAYED)])) == 1
+    (failure,) = broken([cell("double", "double", Attempt("direct", 1.7))])
+    assert failure == "double → double over udp: direct after 1.70 s (p50), 1.5 s are promised"
+
+
+def test_what_happens_by_chance_is_judged_over_all_such_pairs() -> None:
+    lucky, unlucky = cell("symmetric", "double", *[DIRECT] * 18), cell("symmetric", "port_restricted", RELAYED)
+    assert broken([lucky, lucky, unlucky]) == []
+    assert broken([lucky, unlucky]) == ["pairs with a port to be guessed: 18 of 19 are direct"]
+
+
+def test_a_row_has_what_readers_of_the_table_need() -> None:
+    slow = Attempt("direct", 0.8)
+    assert cell("none", "double", DIRECT, slow, slow, FAILED).row == {
+        "dialer": "none",
+        "listener": "double",
+        "transport": "udp",
+        "path": "direct",
+        "runs": 4,
+        "connected": 3,
+        "direct": 3,
+        "p50_s": 0.8,
+    }
