@@ -250,11 +250,12 @@ class StreamCarrier:
             return
         if flush and (self._session is None or self._session.wants_to_send):  # without one: `_open` is on its way
             self._close_when_flushed = True
-            if self._timer is not None:
-                self._timer.cancel()
-            self._timer = self._context.loop.call_later(_LINGER_S, self._shut, True)
             if not self._receiving:
                 self._flush()
+            if self._state is not _CLOSED:  # something is left
+                if self._timer is not None:
+                    self._timer.cancel()
+                self._timer = self._context.loop.call_later(_LINGER_S, self._shut, True)
             return
         self._shut()
 
