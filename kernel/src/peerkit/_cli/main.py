@@ -73,9 +73,22 @@ def _show_version(ctx: click.Context, _param: click.Parameter, value: bool) -> N
         ctx.exit()
 
 
+def _import_little() -> None:
+    """Keep a node's libraries from looking for what it has no use for: structlog imports rich (70 modules) for its own
+    console, pydantic reads what every installed distribution says about plugins."""
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    if "rich" not in sys.modules:
+        sys.modules["rich"] = None  # type: ignore[assignment]
+        try:
+            import structlog  # noqa: F401
+        finally:
+            del sys.modules["rich"]
+
+
 def _up() -> click.Command:
     @click.pass_context
     def up(ctx: click.Context) -> int:
+        _import_little()
         from .up import run_node
 
         options = ctx.ensure_object(Options)

@@ -20,8 +20,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
 
-import snowballstemmer
-
 from .languages import STEMMERS, STOP_WORDS, UNSPACED_NAMES, Script
 
 MAX_TERMS = 24  # of one document; bounds the posting and the number of index peers a publisher troubles
@@ -184,10 +182,11 @@ class Analyzer:
     """
 
     def __init__(self, languages: Sequence[str]) -> None:
-        self._stemmers: dict[Script, list[Stemmer]] = {}
+        self._algorithms: dict[Script, list[str]] = {}
         for language in dict.fromkeys(languages):
             algorithm, script = STEMMERS[language]
-            self._stemmers.setdefault(script, []).append(snowballstemmer.stemmer(algorithm))
+            self._algorithms.setdefault(script, []).append(algorithm)
+        self._stemmers: dict[Script, list[Stemmer]] = {}
         self._cache: OrderedDict[str, tuple[str, ...]] = OrderedDict()
 
     def forms(self, word: str) -> tuple[str, ...]:
@@ -202,12 +201,21 @@ class Analyzer:
             else unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", word).casefold())[:MAX_TERM_BYTES]
         )
         script = next((s for char in lower if (s := script_of(char)) is not Script.OTHER), Script.OTHER)
-        stems = [fold(stemmer.stemWord(lower)) for stemmer in self._stemmers.get(script, ())]
+        stems = [fold(stemmer.stemWord(lower)) for stemmer in self._stemmers_of(script)]
         forms = tuple(dict.fromkeys(form for form in (*stems[:1], folded, *stems[1:]) if len(form) > 1)) or (folded,)
         self._cache[word] = forms
         if len(self._cache) > _CACHED_WORDS:
             self._cache.popitem(last=False)
         return forms
+
+    def _stemmers_of(self, script: Script) -> list[Stemmer]:
+        stemmers = self._stemmers.get(script)
+        if stemmers is None:
+            import snowballstemmer  # forty modules: when the first word comes, and not while the node starts
+
+            stemmers = [snowballstemmer.stemmer(algorithm) for algorithm in self._algorithms.get(script, ())]
+            self._stemmers[script] = stemmers
+        return stemmers
 
     def document_terms(self, name: str) -> tuple[str, ...]:
         """What a document of this name is indexed under: at most 24 terms, first the main stems of all its words in
