@@ -24,15 +24,25 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n3peerkit_public_address/wire/v1/public_address.proto\x12\x1epeerkit_public_address.wire.v1\"\t\n\x07Observe\"&\n\x08Observed\x12\x0c\n\x04host\x18\x01 \x01(\x0c\x12\x0c\n\x04port\x18\x02 \x01(\rb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n3peerkit_public_address/wire/v1/public_address.proto\x12\x1epeerkit_public_address.wire.v1\"\t\n\x07Observe\"&\n\x08Observed\x12\x0c\n\x04host\x18\x01 \x01(\x0c\x12\x0c\n\x04port\x18\x02 \x01(\r\"\x8e\x01\n\x08\x44ialBack\x12\x0e\n\x06scheme\x18\x01 \x01(\t\x12\x0c\n\x04host\x18\x02 \x01(\x0c\x12\x0c\n\x04port\x18\x03 \x01(\r\x12\r\n\x05token\x18\x04 \x01(\x0c\x12\x36\n\x06origin\x18\x05 \x01(\x0e\x32&.peerkit_public_address.wire.v1.Origin\x12\x0f\n\x07padding\x18\x06 \x01(\x0c\"S\n\x05Reply\x12\x36\n\x06status\x18\x01 \x01(\x0e\x32&.peerkit_public_address.wire.v1.Status\x12\x12\n\nowed_bytes\x18\x02 \x01(\r\"\x16\n\x05Proof\x12\r\n\x05nonce\x18\x01 \x01(\x0c*Q\n\x06Origin\x12\x16\n\x12ORIGIN_UNSPECIFIED\x10\x00\x12\x15\n\x11ORIGIN_OTHER_PORT\x10\x01\x12\x18\n\x14ORIGIN_OTHER_ADDRESS\x10\x02*\xaa\x01\n\x06Status\x12\x16\n\x12STATUS_UNSPECIFIED\x10\x00\x12\x0e\n\nSTATUS_PAY\x10\x01\x12\x11\n\rSTATUS_TRYING\x10\x02\x12\x12\n\x0eSTATUS_ARRIVED\x10\x03\x12\x16\n\x12STATUS_NOT_ARRIVED\x10\x04\x12\x12\n\x0eSTATUS_REFUSED\x10\x05\x12\x0f\n\x0bSTATUS_BUSY\x10\x06\x12\x14\n\x10STATUS_NO_HELPER\x10\x07\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'peerkit_public_address.wire.v1.public_address_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_ORIGIN']._serialized_start=392
+  _globals['_ORIGIN']._serialized_end=473
+  _globals['_STATUS']._serialized_start=476
+  _globals['_STATUS']._serialized_end=646
   _globals['_OBSERVE']._serialized_start=87
   _globals['_OBSERVE']._serialized_end=96
   _globals['_OBSERVED']._serialized_start=98
   _globals['_OBSERVED']._serialized_end=136
+  _globals['_DIALBACK']._serialized_start=139
+  _globals['_DIALBACK']._serialized_end=281
+  _globals['_REPLY']._serialized_start=283
+  _globals['_REPLY']._serialized_end=366
+  _globals['_PROOF']._serialized_start=368
+  _globals['_PROOF']._serialized_end=390
 # @@protoc_insertion_point(module_scope)
