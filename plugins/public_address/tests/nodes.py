@@ -3,11 +3,11 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from peerkit import Node
+from peerkit import Node, ProtocolSpec
 from peerkit.capabilities import OWN_ADDRESSES, REACHABILITY, OwnAddresses, Reachability
 from peerkit.identity import PeerId
 from peerkit.plugin import PluginContext, PluginSpec, Settings
-from peerkit.testing import SimNetwork
+from peerkit.testing import SimNat, SimNetwork
 
 PORT = 4433
 ENABLED = ["public_address", "secure_noise", "transport_tcp", "transport_udp"]
@@ -46,6 +46,7 @@ class Nodes:
         bootstrap: Sequence[Node] = (),
         settings: Mapping[str, object] | None = None,
         plugins: Mapping[str, PluginSpec[Settings]] | None = None,
+        behind: SimNat | None = None,
     ) -> Node:
         host = f"[{ip}]" if ":" in ip else ip
         node = await self._stack.enter_async_context(
@@ -64,11 +65,24 @@ class Nodes:
                     "probe": PluginSpec(Settings, self._make_probe, requires=(REACHABILITY, OWN_ADDRESSES)),
                     **(plugins or {}),
                 },
-                platform=self.net.platform(ip),
+                platform=self.net.platform(ip, behind),
             )
         )
         self.running.append(node)
         return node
+
+    async def start_other(self, ip: str, *protocols: ProtocolSpec) -> Node:
+        """A node without the plugin, which may speak its protocol in its own way."""
+        profile = {
+            "node": {
+                "network": "test",
+                "enable": [name for name in ENABLED if name != "public_address"],
+                "log_level": "warning",
+                "listen": [f"udp://{ip}:{PORT}"],
+            }
+        }
+        opened = Node.open(profile, protocols=protocols, platform=self.net.platform(ip))
+        return await self._stack.enter_async_context(opened)
 
 
 @asynccontextmanager

@@ -26,14 +26,17 @@ from .codec import decode_observe, decode_observed, encode_observe, encode_obser
 from .findings import findings
 from .io.serving import PROTOCOL, Serving, seen_at
 from .io.trying import Trying
+from .io.url_asking import UrlAsking
 from .outside_view import OutsideView
 from .prefixes import network_of
 from .settings import PublicAddressSettings
+from .url_answers import UrlVerdict
 from .verification import Candidate, Question, Verification
 
 VERSION = "1.0.0"
 ACCEPTS = ">=1.0,<2"
 MAX_ASKED = 16  # members asked in one turn: more witnesses change nothing
+FIRST_URL_S = 1.0  # the node listens first
 MAX_STREAMS = 8  # dial-backs of one peer at once
 _OBSERVE = encode_observe()
 
@@ -48,6 +51,8 @@ class PublicAddressPlugin:
         self._view = OutsideView(settings.observation_age_s)
         self._verification = Verification(ctx.rng, settings.retry_s, settings.reverify_s)
         self._trying = Trying(ctx)
+        self._urls = UrlAsking(ctx)
+        self._url_verdict: UrlVerdict | None = None
         self._serving = Serving(ctx, self._dialable)
         ctx.require(DATAGRAM_ENDPOINTS).watch(self._opened)
         ctx.provide(REACHABILITY, self)
@@ -78,6 +83,11 @@ class PublicAddressPlugin:
         if settings.dial_back:
             routines.append(
                 Routine("public_address.verify", self._verify, interval_s=settings.verify_interval_s, jitter=0.3)
+            )
+        if settings.ipv4_by_url != "off":
+            interval_s = settings.ipv4_url_interval_s
+            routines.append(
+                Routine("public_address.ask_urls", self._ask_urls, interval_s, jitter=0.3, first_after_s=FIRST_URL_S)
             )
         return routines
 
@@ -110,7 +120,8 @@ class PublicAddressPlugin:
 
     async def diagnose(self) -> Sequence[Finding]:
         self._look_at_ourselves()
-        return findings(self._view, self._verification, self.is_public, self._view.confirmed(self._verification))
+        confirmed = self._view.confirmed(self._verification)
+        return findings(self._view, self._verification, self.is_public, confirmed, self._url_verdict)
 
     # -- where we are seen ---------------------------------------------------------------------------------------
 
@@ -166,6 +177,11 @@ class PublicAddressPlugin:
         if is_datagram and session.local.port != self._view.datagram_ports.get(seen.ip.version):
             return
         self._view.observations.add(session.peer_id, where, seen, is_datagram, self._ctx.clock.now())
+
+    async def _ask_urls(self) -> None:
+        self._url_verdict = verdict = await self._urls.ask()
+        self._view.url_host = verdict.host
+        self._ctx.log.debug("asked web pages for our IPv4", host=verdict.host, reason=verdict.reason)
 
     def _answer(self, request: protocol.Request) -> bytes:
         decode_observe(request.payload)

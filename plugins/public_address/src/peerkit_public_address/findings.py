@@ -7,6 +7,7 @@ from peerkit.capabilities import Finding, NatFiltering, NatMapping
 
 from .outside_view import OutsideView
 from .trials import Trial
+from .url_answers import UrlVerdict
 from .verification import Verification
 
 _MAPPING = {
@@ -27,14 +28,33 @@ _HARD = (NatMapping.SYMMETRIC, NatMapping.SYMMETRIC_SEQUENTIAL)
 
 
 def findings(
-    view: OutsideView, verification: Verification, is_public: bool | None, confirmed: Sequence[Address]
+    view: OutsideView,
+    verification: Verification,
+    is_public: bool | None,
+    confirmed: Sequence[Address],
+    by_url: UrlVerdict | None,
 ) -> list[Finding]:
     """All that is known now."""
-    return [
+    found = [
         _nat(view, verification.filtering),
         _address(view, confirmed),
         _reachability(view, verification, is_public),
     ]
+    return found if by_url is None else [*found, _by_url(by_url)]
+
+
+def _by_url(verdict: UrlVerdict) -> Finding:
+    details: dict[str, object] = {
+        "host": verdict.host,
+        "pages": [{"url": a.url, "host": a.host, "reason": a.reason} for a in verdict.answers],
+    }
+    if verdict.host:
+        return Finding("IPv4 by URL", "ok", f"the pages say {verdict.host}", details)
+    failed = next((answer for answer in verdict.answers if answer.reason), None)
+    text = f"the pages do not tell the public IPv4: {verdict.reason}"
+    if failed is not None:
+        text += f" ({failed.url}: {failed.reason})"
+    return Finding("IPv4 by URL", "warning", text, details)
 
 
 def _nat(view: OutsideView, filtering: NatFiltering) -> Finding:

@@ -20,12 +20,14 @@ class OutsideView:
     observations: what peers said.
     own_hosts: numeric addresses of our interfaces.
     datagram_ports: IP version → port of the shared datagram socket.
+    url_host: our public IPv4 as web pages say, or empty.
     """
 
     def __init__(self, observation_age_s: float) -> None:
         self.observations = Observations(observation_age_s)
         self.own_hosts: Collection[str] = ()
         self.datagram_ports: dict[int, int] = {}
+        self.url_host = ""
         self._stream_ports: dict[str, list[tuple[int, int]]] = {}
         self._schemes: set[str] = set()
 
@@ -37,6 +39,7 @@ class OutsideView:
         self.own_hosts = tuple(hosts)
         if is_change:
             self.observations.forget()
+            self.url_host = ""
         return is_change
 
     @property
@@ -63,11 +66,14 @@ class OutsideView:
         if scheme == "udp":
             return [Address(scheme, c.host, c.port) for c in self.observations.endpoints()]
         ports = self._stream_ports.get(scheme, ())
+        hosts = dict.fromkeys(c.host for c in self.observations.hosts())
+        if self.url_host:
+            hosts.setdefault(self.url_host)
         return [
-            Address(scheme, c.host, port)
-            for c in self.observations.hosts()
+            Address(scheme, host, port)
+            for host in hosts
             for version, port in ports
-            if version == (6 if ":" in c.host else 4)
+            if version == (6 if ":" in host else 4)
         ]
 
     def subjects(self, advertised: Sequence[Address]) -> list[Subject]:
@@ -84,21 +90,27 @@ class OutsideView:
             if addresses:
                 seen_by = {peer: Address("udp", o.host, o.port) for peer, o in seen.items()}
                 found.append(Subject(tuple(addresses), seen_by))
+        found = found or [Subject((address,)) for address in self._datagram_guesses()]
         known = {address for subject in found for address in subject.addresses}
         others = [a for scheme in self._stream_ports for a in self.observed(scheme)[:MAX_GUESSES]]
         others += [a for a in advertised if a.via is None and is_public(a.host)]
         found += [Subject((a,)) for a in dict.fromkeys(others) if a not in known and a.scheme in self._schemes]
         return found
 
+    def _datagram_guesses(self) -> list[Address]:
+        """Where no peer has seen the datagram socket: the pages' IP and our own port."""
+        port = self.datagram_ports.get(4)
+        return [Address("udp", self.url_host, port)] if self.url_host and port else []
+
     def confirmed(self, verification: Verification) -> list[Address]:
         """What our record should say: what four networks agree on or a dial-back reached, and none found closed.  The
         port of a stream address is a guess until one did."""
         found: list[Address] = []
         if "udp" in self._schemes and self.mapping.mapping not in SYMMETRIC:
-            for candidate in self.observations.endpoints():
-                address = Address("udp", candidate.host, candidate.port)
+            seen = {Address("udp", c.host, c.port): c.is_confirmed for c in self.observations.endpoints()}
+            for address, is_confirmed in (seen or dict.fromkeys(self._datagram_guesses(), False)).items():
                 is_reached = verification.reached([address], self.own_hosts)
-                if is_reached or (candidate.is_confirmed and is_reached is None):
+                if is_reached or (is_confirmed and is_reached is None):
                     found.append(address)
         for scheme in self._stream_ports:
             found += [a for a in self.observed(scheme)[:MAX_GUESSES] if verification.reached([a], self.own_hosts)]

@@ -95,9 +95,9 @@ class Trials:
         return NatFiltering.UNKNOWN
 
 
-def majority(trials: Iterable[Trial]) -> bool | None:
-    """Whether it arrives: one vote of each network, in which it arrived if any did.  `None`: nobody tried, a tie, or a
-    single failure."""
+def majority(trials: Iterable[Trial], least_failures: int = MIN_FAILURES) -> bool | None:
+    """Whether it arrives: one vote of each network, in which it arrived if any did.  `None`: nobody tried, a tie, or
+    fewer failures than that."""
     votes: dict[str, bool] = {}
     for trial in trials:
         votes[trial.network] = votes.get(trial.network, False) or trial.arrived
@@ -105,4 +105,4 @@ def majority(trials: Iterable[Trial]) -> bool | None:
     failed = len(votes) - arrived
     if arrived > failed:
         return True
-    return False if failed > arrived and failed >= MIN_FAILURES else None
+    return False if failed > arrived and failed >= least_failures else None

@@ -14,8 +14,9 @@ from peerkit.capabilities import NatFiltering
 from peerkit.clock import Rng
 from peerkit.identity import PeerId
 
-from .trials import Origin, Trial, Trials, majority
+from .trials import MIN_FAILURES, Origin, Trial, Trials, majority
 
+ENOUGH_NETWORKS = 5  # guess; fewer decide too, but others are asked as long as there are any
 MAX_SUBJECTS = 8  # addresses come from peers' words and from routers: bounds what one round asks of others
 _BOTH, _ONE = (Origin.OTHER_PORT, Origin.OTHER_ADDRESS), (Origin.OTHER_PORT,)
 
@@ -118,16 +119,19 @@ class Verification:
         from_port = majority(self.trials.of(addresses, Origin.OTHER_PORT))
         if not any(address.scheme == "udp" for address in addresses):
             return from_port
-        from_address = majority(self.trials.of(addresses, Origin.OTHER_ADDRESS))
+        is_own = any(address.host in own_hosts for address in addresses)
+        # Hardly any firewall filters by address alone: where no router translates, that takes one word more.
+        least = MIN_FAILURES + 1 if is_own and from_port else MIN_FAILURES
+        from_address = majority(self.trials.of(addresses, Origin.OTHER_ADDRESS), least)
         if from_address is not None or from_port is False:
             return bool(from_address)
-        if from_port and not any(address.host in own_hosts for address in addresses):
-            return None  # the router lets in every port of an IP that we sent to; of strangers it says nothing
-        return from_port
+        # A router may let in every port of an IP that we sent to: of strangers that says nothing.
+        return from_port if is_own else None
 
     def is_public(self, subjects: Iterable[Subject], own_hosts: Collection[str]) -> bool | None:
-        """Whether strangers reach us at all."""
-        verdicts = [self.reached(subject.addresses, own_hosts) for subject in subjects]
+        """Whether strangers reach us at all.  What nobody could try (no peer has that transport) does not count."""
+        tried = {trial.address for trial in self.trials.all()}
+        verdicts = [self.reached(s.addresses, own_hosts) for s in subjects if not tried.isdisjoint(s.addresses)]
         if True in verdicts:
             return True
         return False if verdicts and None not in verdicts else None
@@ -139,9 +143,13 @@ class Verification:
     # -- inside --------------------------------------------------------------------------------------------------
 
     def _is_settled(self, subject: Subject, origin: Origin, now: float) -> bool:
-        """Decided, and not so long ago."""
+        """Decided, and not so long ago.  To be found closed costs a node its place among the others, so that takes more
+        networks than lie."""
         trials = self.trials.of(subject.addresses, origin)
-        return majority(trials) is not None and any(t.at > now - self._again_s for t in trials)
+        verdict = majority(trials)
+        if verdict is None or not any(t.at > now - self._again_s for t in trials):
+            return False
+        return verdict or len({t.network for t in trials}) >= ENOUGH_NETWORKS
 
     def _forget_all_but(self, subjects: Sequence[Subject]) -> None:
         self.trials.keep_only({address for subject in subjects for address in subject.addresses})

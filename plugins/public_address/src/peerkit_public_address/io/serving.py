@@ -31,7 +31,8 @@ from ..trials import Origin
 from .messages import read_message, write_message
 
 PROTOCOL = "peerkit/public-address"
-TOTAL_S = 60.0  # of one request, payment included: 100 KB at 2 KB/s
+PAYMENT_S = 40.0  # 100 KB at 2.5 KB/s
+TOTAL_S = PAYMENT_S + 20.0  # of one request
 DIAL_S = 5.0
 CHUNK_BYTES = 16_384
 
@@ -143,8 +144,9 @@ class Serving:
         except PeerkitError:
             return Status.NO_HELPER
         try:
-            await write_message(theirs, encode_dial_back(onward))
-            reply = decode_reply(await read_message(theirs))
+            async with asyncio.timeout(self._ctx.settings.request_timeout_s):
+                await write_message(theirs, encode_dial_back(onward))
+                reply = decode_reply(await read_message(theirs))
             if reply.status is Status.PAY:
                 await write_message(stream, encode_reply(reply))
                 await _take(stream, reply.owed_bytes, theirs)

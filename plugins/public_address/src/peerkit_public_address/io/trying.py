@@ -14,10 +14,13 @@ from peerkit.transport import DatagramEndpoint
 
 from ..arrival import ARRIVAL, ARRIVAL_BYTES, LAST_FIRST_BYTE, TOKEN_BYTES, Arrival
 from ..codec import DialBack, Status, decode_reply, encode_dial_back, encode_proof
+from ..server import PROOF_S, SENDINGS_S
 from ..settings import PublicAddressSettings
 from ..trials import Origin
 from .messages import read_message, write_message
-from .serving import CHUNK_BYTES, PROTOCOL, TOTAL_S
+from .serving import CHUNK_BYTES, DIAL_S, PAYMENT_S, PROTOCOL
+
+VERDICT_S = SENDINGS_S[-1] + DIAL_S + PROOF_S + 5.0  # a server's own deadlines, and the way to it
 
 WORDS = {
     Status.NOT_ARRIVED: "nothing arrived",
@@ -64,12 +67,11 @@ class Trying:
         nonce: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         waiting = self._waiting[token] = _Waiting(partial(self._is_fresh, session, origin), nonce)
         try:
-            async with asyncio.timeout(TOTAL_S):
-                stream = await session.open_stream(PROTOCOL)
-                try:
-                    return await self._ask(stream, DialBack(address, token, origin), waiting)
-                finally:
-                    stream.reset()
+            stream = await session.open_stream(PROTOCOL)
+            try:
+                return await self._ask(stream, DialBack(address, token, origin), waiting)
+            finally:
+                stream.reset()
         except TimeoutError:
             return Tried(None, "the server did not answer in time")
         except PeerkitError as exc:
@@ -78,17 +80,20 @@ class Trying:
             del self._waiting[token]
 
     async def _ask(self, stream: Stream, request: DialBack, waiting: _Waiting) -> Tried:
-        await write_message(stream, encode_dial_back(request))
-        reply = decode_reply(await read_message(stream))
-        if reply.status is Status.PAY:
-            for at in range(0, reply.owed_bytes, CHUNK_BYTES):
-                await stream.write(bytes(min(CHUNK_BYTES, reply.owed_bytes - at)))
+        async with asyncio.timeout(self._ctx.settings.request_timeout_s):
+            await write_message(stream, encode_dial_back(request))
             reply = decode_reply(await read_message(stream))
+        if reply.status is Status.PAY:
+            async with asyncio.timeout(PAYMENT_S):
+                for at in range(0, reply.owed_bytes, CHUNK_BYTES):
+                    await stream.write(bytes(min(CHUNK_BYTES, reply.owed_bytes - at)))
+                reply = decode_reply(await read_message(stream))
         if reply.status is not Status.TRYING:
             return Tried(None, WORDS.get(reply.status, "the server makes no sense"))
         stop_proving = self._ctx.spawn(self._prove(stream, waiting), "prove")
         try:
-            reply = decode_reply(await read_message(stream))
+            async with asyncio.timeout(VERDICT_S):
+                reply = decode_reply(await read_message(stream))
         finally:
             stop_proving()
         if waiting.nonce.done() and not waiting.nonce.cancelled():
