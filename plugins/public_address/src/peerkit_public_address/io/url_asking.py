@@ -55,7 +55,7 @@ class UrlAsking:
         except TimeoutError:
             return UrlAnswer(url, reason=f"it took longer than {timeout_s:g} s")
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as exc:
-            return UrlAnswer(url, reason=f"it cannot be asked: {exc or type(exc).__name__}")
+            return UrlAnswer(url, reason=f"it cannot be asked: {str(exc) or type(exc).__name__}")
 
 
 def _client() -> httpx.AsyncClient:
