@@ -7,6 +7,8 @@ A received batch comes from one remote address, but its segments may be of sever
 segments for one handler.  For whoever makes a `DatagramEndpoint`: the kernel its sockets, a relay its circuits.
 """
 
+from collections.abc import Callable
+
 from .address import Address
 from .errors import PluginConflictError
 from .transport import DatagramHandler
@@ -20,10 +22,13 @@ class FirstByteRegistry:
     def __init__(self) -> None:
         self._owner = bytearray([_NOBODY]) * 256  # first byte → index into `_handlers`
         self._handlers: list[DatagramHandler] = []
+        self._turn_over: list[Callable[[], None]] = []
         self.unclaimed = 0  # datagrams whose first byte nobody registered, dropped
 
-    def register(self, first: int, last: int, handler: DatagramHandler) -> None:
-        """Raises `PluginConflictError` when a part of `first..last` is taken."""
+    def register(
+        self, first: int, last: int, handler: DatagramHandler, turn_over: Callable[[], None] | None = None
+    ) -> None:
+        """See `DatagramEndpoint.register`.  Raises `PluginConflictError` when a part of `first..last` is taken."""
         if not 0 <= first <= last <= 255:
             raise ValueError(f"{first}..{last} is not a range of bytes")
         for byte in range(first, last + 1):
@@ -36,6 +41,13 @@ class FirstByteRegistry:
             raise PluginConflictError("too many ranges of first bytes are registered on one socket")
         self._owner[first : last + 1] = bytes([len(self._handlers)]) * (last + 1 - first)
         self._handlers.append(handler)
+        if turn_over is not None and turn_over not in self._turn_over:
+            self._turn_over.append(turn_over)
+
+    def turn_over(self) -> None:
+        """All that came at once has been handed on."""
+        for turn_over in self._turn_over:
+            turn_over()
 
     def dispatch(self, data: memoryview, segment_bytes: int, local: Address, remote: Address, now: float) -> None:
         """Hand a batch on.  `data` holds segments of `segment_bytes`, only the last may be shorter."""

@@ -279,8 +279,15 @@ class DatagramEndpoint(Protocol):
         Datagrams that the system cannot take now are dropped, as networks do.  Returns how many were taken."""
         ...
 
-    def register(self, first: int, last: int, handler: DatagramHandler) -> None:
+    def register(
+        self, first: int, last: int, handler: DatagramHandler, turn_over: Callable[[], None] | None = None
+    ) -> None:
         """Give datagrams whose first byte is in `first..last` to `handler`; the registry is in `docs/wire-format.md`.
+
+        Args:
+            turn_over: called when all datagrams that came at once have been handed on, whoever took them: the moment to
+                answer, once, what came in several batches.  An endpoint whose datagrams come inside others' (a circuit)
+                may call it while those are being taken.
 
         Raises:
             PluginConflictError: a part of that range is taken.

@@ -41,7 +41,9 @@ class Socket:
     def send_batch(self, local: Address | None, remote: Address, segment_bytes: int, buffers: Sequence[Buffer]) -> int:
         raise AssertionError("the test sends")
 
-    def register(self, first: int, last: int, handler: DatagramHandler) -> None: ...
+    def register(
+        self, first: int, last: int, handler: DatagramHandler, turn_over: Callable[[], None] | None = None
+    ) -> None: ...
 
     async def open_more(self, n: int) -> Sequence[DatagramEndpoint]:
         return []

@@ -13,7 +13,7 @@ import errno
 import socket
 import struct
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from ..address import Address
@@ -32,6 +32,9 @@ IP_MTU_DISCOVER, IPV6_MTU_DISCOVER, PMTUDISC_PROBE = 10, 23, 3  # do not fragmen
 WANTED_BUFFER_BYTES = 4 * 1024 * 1024  # the system grants what its sysctl allows
 RECEIVE_BYTES = 65_536
 RECEIVES_PER_TURN = 16  # then others get their turn: a flood must not stop the timers
+SMALL_BYTES = (
+    1_000  # so little is a request or an acknowledgement, behind which mostly nothing waits: to ask costs a call
+)
 MAX_CACHED_ADDRESSES = 1_024  # strangers choose the source address: the cache is emptied when full
 MAX_MORE_SOCKETS = 512
 _ANCILLARY_BYTES = 128
@@ -88,16 +91,20 @@ class BatchEndpoint:
     def max_datagram_bytes(self) -> int:
         return MAX_DATAGRAM_BYTES
 
-    def register(self, first: int, last: int, handler: DatagramHandler) -> None:
-        self._registry.register(first, last, handler)
+    def register(
+        self, first: int, last: int, handler: DatagramHandler, turn_over: Callable[[], None] | None = None
+    ) -> None:
+        self._registry.register(first, last, handler, turn_over)
 
     def send_batch(self, local: Address | None, remote: Address, segment_bytes: int, buffers: Sequence[Buffer]) -> int:
-        if self._sock.fileno() < 0 or not 0 < segment_bytes <= MAX_DATAGRAM_BYTES:
+        if not 0 < segment_bytes <= MAX_DATAGRAM_BYTES:
             return 0
         target = self._sockaddrs.get((remote.host, remote.port))
         if target is None:
             target = self._remember_sockaddr(remote)
         ancillary = self._source(local) if self._has_pktinfo and local is not None else []
+        if sum(map(len, buffers)) <= segment_bytes:
+            return self._send_one(buffers, ancillary, target)
         taken = 0
         with_gso = self.has_gso and target not in self._without_gso
         for call in calls_of(buffers, segment_bytes) if with_gso else ():
@@ -166,25 +173,30 @@ class BatchEndpoint:
 
     def _on_readable(self) -> None:
         buffer, sock, registry = self._buffer, self._sock, self._registry
-        for _ in range(RECEIVES_PER_TURN):
-            try:
-                count, ancillary, _, source = sock.recvmsg_into([buffer], _ANCILLARY_BYTES)
-            except (BlockingIOError, InterruptedError):
-                return
-            except OSError:
-                if sock.fileno() < 0:  # a handler closed us
+        try:
+            for _ in range(RECEIVES_PER_TURN):
+                try:
+                    count, ancillary, _, source = sock.recvmsg_into([buffer], _ANCILLARY_BYTES)
+                except (BlockingIOError, InterruptedError):
                     return
-                continue  # an ICMP error of an earlier datagram; the next call reads on
-            remote = self._remotes.get(source)
-            if remote is None:
-                remote = self._remember_remote(source)
-            local, segment_bytes = self._local, count
-            for level, kind, data in ancillary:
-                if level == SOL_UDP and kind == UDP_GRO:
-                    segment_bytes = int.from_bytes(data[:4], sys.byteorder)
-                else:
-                    local = self._local_of(kind, data)
-            registry.dispatch(memoryview(buffer)[:count], segment_bytes, local, remote, self._clock.now())
+                except OSError:
+                    if sock.fileno() < 0:  # a handler closed us
+                        return
+                    continue  # an ICMP error of an earlier datagram; the next call reads on
+                remote = self._remotes.get(source)
+                if remote is None:
+                    remote = self._remember_remote(source)
+                local, segment_bytes = self._local, count
+                for level, kind, data in ancillary:
+                    if level == SOL_UDP and kind == UDP_GRO:
+                        segment_bytes = int.from_bytes(data[:4], sys.byteorder)
+                    else:
+                        local = self._local_of(kind, data)
+                registry.dispatch(memoryview(buffer)[:count], segment_bytes, local, remote, self._clock.now())
+                if count < SMALL_BYTES:
+                    return
+        finally:
+            registry.turn_over()
 
     def _ask_for_pktinfo(self) -> bool:
         level, option = (socket.IPPROTO_IPV6, IPV6_RECVPKTINFO) if self._is_v6 else (socket.IPPROTO_IP, IP_PKTINFO)

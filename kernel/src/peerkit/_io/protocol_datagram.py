@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..address import Address
@@ -48,8 +48,10 @@ class ProtocolEndpoint(asyncio.DatagramProtocol):
     def max_datagram_bytes(self) -> int:
         return MAX_DATAGRAM_BYTES
 
-    def register(self, first: int, last: int, handler: DatagramHandler) -> None:
-        self._registry.register(first, last, handler)
+    def register(
+        self, first: int, last: int, handler: DatagramHandler, turn_over: Callable[[], None] | None = None
+    ) -> None:
+        self._registry.register(first, last, handler, turn_over)
 
     def send_batch(self, local: Address | None, remote: Address, segment_bytes: int, buffers: Sequence[Buffer]) -> int:
         transport = self._transport
@@ -89,6 +91,7 @@ class ProtocolEndpoint(asyncio.DatagramProtocol):
     def datagram_received(self, data: bytes, addr: tuple[Any, ...]) -> None:
         remote = from_sockaddr("udp", addr)
         self._registry.dispatch(memoryview(data), len(data), self._local, remote, self._clock.now())
+        self._registry.turn_over()
 
     def error_received(self, exc: Exception) -> None:
         """An ICMP error of an earlier datagram: lost, as datagrams are."""

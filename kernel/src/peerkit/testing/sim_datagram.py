@@ -5,7 +5,7 @@ A batch that was sent by one call arrives by one call, without what was lost, as
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from ..address import Address
@@ -35,8 +35,10 @@ class SimDatagramEndpoint:
     def max_datagram_bytes(self) -> int:
         return MAX_DATAGRAM_BYTES
 
-    def register(self, first: int, last: int, handler: DatagramHandler) -> None:
-        self._registry.register(first, last, handler)
+    def register(
+        self, first: int, last: int, handler: DatagramHandler, turn_over: Callable[[], None] | None = None
+    ) -> None:
+        self._registry.register(first, last, handler, turn_over)
 
     def send_batch(self, local: Address | None, remote: Address, segment_bytes: int, buffers: Sequence[Buffer]) -> int:
         if not self.is_open:
@@ -80,6 +82,7 @@ class SimDatagramEndpoint:
     def receive(self, source: Address, target: Address, data: bytes, segment_bytes: int) -> None:
         now = self._host.net.loop.time()
         self._registry.dispatch(memoryview(data), segment_bytes, target, source, now)
+        self._registry.turn_over()
 
 
 if TYPE_CHECKING:

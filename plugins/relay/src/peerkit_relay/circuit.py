@@ -88,9 +88,12 @@ class CircuitEndpoint:
         self.carried_bytes += len(datagram)
         if not self._is_closed:
             self._handlers.dispatch(datagram, len(datagram), self.relay, self.relay, now)
+            self._handlers.turn_over()
 
-    def register(self, first: int, last: int, handler: DatagramHandler) -> None:
-        self._handlers.register(first, last, handler)
+    def register(
+        self, first: int, last: int, handler: DatagramHandler, turn_over: Callable[[], None] | None = None
+    ) -> None:
+        self._handlers.register(first, last, handler, turn_over)
 
     async def open_more(self, n: int) -> Sequence[DatagramEndpoint]:
         raise ConnectFailed(str(self.relay), "a circuit has no ports")

@@ -41,6 +41,8 @@ class UdpTransport:
             lambda connection: UdpCarrier(connection, self),
             ctx.settings.max_packets_per_key,
         )
+        self._is_receiving = False
+        self._inside = 0  # calls of `_receive`, one within the other
         self._turn: asyncio.Handle | None = None
         self._timer: asyncio.TimerHandle | None = None
 
@@ -53,10 +55,10 @@ class UdpTransport:
         return PREFERENCE
 
     def attach(self, endpoint: DatagramEndpoint, acceptor: SessionAcceptor) -> None:
-        endpoint.register(SEALED, SEALED | 0x3F, partial(self._receive, self._dispatcher.receive_sealed, endpoint))
-        endpoint.register(
-            MESSAGE, LAST_FIRST_BYTE, partial(self._receive, self._dispatcher.receive_handshake, endpoint)
-        )
+        receive_sealed = partial(self._receive, self._dispatcher.receive_sealed, endpoint)
+        receive_handshake = partial(self._receive, self._dispatcher.receive_handshake, endpoint)
+        endpoint.register(SEALED, SEALED | 0x3F, receive_sealed, self._turn_over)
+        endpoint.register(MESSAGE, LAST_FIRST_BYTE, receive_handshake, self._turn_over)
         self._dispatcher.attach(endpoint, acceptor)
 
     def detach(self, endpoint: DatagramEndpoint) -> None:
@@ -78,16 +80,27 @@ class UdpTransport:
         remote: Address,
         now: float,
     ) -> None:
-        receive(endpoint, batch, segment_bytes, local, remote, now)
-        self.take_turn()
+        self._is_receiving = True  # until `_turn_over`: several batches that come at once get one acknowledgement
+        self._inside += 1
+        try:
+            receive(endpoint, batch, segment_bytes, local, remote, now)
+        finally:
+            self._inside -= 1
+
+    def _turn_over(self) -> None:
+        if self._inside:
+            return  # of a circuit, whose datagrams come inside packets of ours: that turn goes on
+        self._is_receiving = False
+        if self._dispatcher.wants_turn:
+            self.flush()
 
     def wake(self, connection: Connection) -> None:
         self._dispatcher.wake(connection)
         self.take_turn()
 
     def take_turn(self) -> None:
-        """Send in the loop's next turn: several batches that came in this one get one acknowledgement."""
-        if self._turn is None:
+        """Send at the end of a turn that reads, else in the loop's next: what is written at once leaves together."""
+        if self._turn is None and not self._is_receiving:
             self._turn = asyncio.get_running_loop().call_soon(self.flush)
 
     def flush(self) -> None:
