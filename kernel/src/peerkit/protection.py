@@ -89,11 +89,15 @@ class AeadProtection:
 
     def seal_batch(self, first: int, plaintexts: Sequence[Buffer]) -> list[bytes]:
         """`seal` each under ascending counters from `first` on, with an empty header."""
+        if len(plaintexts) == 1:
+            return [self._encrypt(_pack_nonce(first), plaintexts[0], None)]
         return list(map(self._encrypt, _nonces(first, len(plaintexts)), plaintexts, repeat(None)))
 
     def open_batch(self, first: int, packets: Sequence[Buffer]) -> list[bytes]:
         """The other way round.  Raises `VerificationFailed` when one of them does not verify; none is given then."""
         try:
+            if len(packets) == 1:
+                return [self._decrypt(_pack_nonce(first), packets[0], None)]
             return list(map(self._decrypt, _nonces(first, len(packets)), packets, repeat(None)))
         except InvalidTag:
             raise VerificationFailed("a packet does not verify: it was changed on the way") from None

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import cast
 
 import pytest
-from peerkit_transport_udp.adapter import connection_settings
 from peerkit_transport_udp.connection import Connection
+from peerkit_transport_udp.connection_settings import connection_settings
 from peerkit_transport_udp.dispatcher import Dispatcher
 from peerkit_transport_udp.handshake_packets import encode_message
 from peerkit_transport_udp.packet_sender import Batch

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from functools import partial
 
 from peerkit_transport_udp.congestion import CongestionController, Cubic
-from peerkit_transport_udp.connection import Connection, ConnectionSettings
+from peerkit_transport_udp.connection import Connection
 from peerkit_transport_udp.connection_ids import ConnectionIds
+from peerkit_transport_udp.connection_settings import ConnectionSettings
 from peerkit_transport_udp.connection_table import PUBLIC_KEY, ConnectionTable
 from peerkit_transport_udp.header_protection import HeaderCipher
 from peerkit_transport_udp.keys import ReceiveKeys, SendKeys

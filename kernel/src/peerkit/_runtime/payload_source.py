@@ -21,6 +21,7 @@ class PayloadSource:
         self._context = context
         self._session = session
         self._mux = session.mux
+        self._outgoing = session.mux.outgoing
         self._carrier = session.carrier
         self._upload = context.upload
         self._download = context.download
@@ -33,26 +34,29 @@ class PayloadSource:
 
     @property
     def wants_to_send(self) -> bool:
-        return self._mux.wants_to_send and not self._is_held
+        return self._outgoing.wants_to_send and not (self._resume is not None and self._is_held)
 
     @property
     def _is_held(self) -> bool:
         return self._resume is not None and self._session.is_open  # the farewell of a closed one is let out
 
     def unreliable_payloads(self, max_bytes: int, count: int) -> list[bytes]:
-        if self._is_held:
+        if self._resume is not None and self._is_held:
             return []
-        out = self._mux.outgoing.unreliable_payloads(max_bytes, count)
+        out = self._outgoing.unreliable_payloads(max_bytes, count)
         return self._pulled(out) if out else out
 
     def reliable_payloads(self, max_bytes: int, count: int) -> list[bytes]:
-        if self._is_held:
+        if self._resume is not None and self._is_held:
             return []
-        out = packets.reliable_payloads(self._mux, max_bytes, count)
+        lone = self._outgoing.take_lone(max_bytes)
+        out = [lone] if lone else packets.reliable_payloads(self._mux, max_bytes, count)
         return self._pulled(out) if out else out
 
     def _pulled(self, out: list[bytes]) -> list[bytes]:
-        self._session.pulled()
+        session = self._session
+        if session.writers or session.drainers:
+            session.pulled()
         if self._upload is not None and self._resume is None:
             wait_s = self._upload.take(sum(map(len, out)), self._context.clock.now())
             if wait_s > 0:
@@ -87,7 +91,7 @@ class PayloadSource:
             if wait_s > 0 and self._renew is None:
                 self._mux.credit.is_held = True
                 self._renew = self._context.loop.call_later(wait_s, self._renew_credit)
-        if self._mux.wants_to_send:
+        if self._outgoing.wants_to_send:
             self._carrier.wake()
 
     def farewell(self, error: PeerkitError) -> bytes:

@@ -40,7 +40,8 @@ def receive_payloads(mux: Mux, payloads: Sequence[Buffer]) -> list[Event]:
                 continue
         events += mux.receive_frames(payload if isinstance(payload, bytes) else memoryview(payload))
         last = None
-    mux.credit.count(grown)
+    if grown:
+        mux.credit.count(grown)
     return events
 
 
@@ -48,7 +49,8 @@ def reliable_payloads(mux: Mux, max_bytes: int, count: int) -> list[bytes]:
     """Rows of whole frames that must arrive, for at most `count` packets of `max_bytes`."""
     sent_all: list[StreamState] = []
     out = mux.outgoing.reliable_payloads(max_bytes, count, sent_all)
-    mux.ends_sent(sent_all)
+    if sent_all:
+        mux.ends_sent(sent_all)
     return out
 
 

@@ -11,20 +11,14 @@ from peerkit.datagram import DialAttempt, SessionAcceptor
 from peerkit.plugin import PluginContext
 from peerkit.transport import Carrier, DatagramEndpoint, Path
 
-from .congestion import CongestionController, Cubic, LedbatPlusPlus, NewReno
-from .connection import Connection, ConnectionSettings
+from .connection import Connection
+from .connection_settings import connection_settings
 from .dispatcher import Dispatcher
 from .handshake_packets import LAST_FIRST_BYTE, MESSAGE
 from .packet_receiver import SEALED
-from .parameters import Parameters
 from .paths import Route
 from .settings import UdpSettings
 
-CONTROLLERS: dict[str, Callable[[int], CongestionController]] = {
-    "cubic": Cubic,
-    "newreno": NewReno,
-    "ledbat++": LedbatPlusPlus,
-}
 PREFERENCE = 80  # TCP has 50
 
 
@@ -43,6 +37,7 @@ class UdpTransport:
         )
         self._is_receiving = False
         self._inside = 0  # calls of `_receive`, one within the other
+        self._has_answer = False  # somebody was answered while we received
         self._turn: asyncio.Handle | None = None
         self._timer: asyncio.TimerHandle | None = None
 
@@ -80,7 +75,7 @@ class UdpTransport:
         remote: Address,
         now: float,
     ) -> None:
-        self._is_receiving = True  # until `_turn_over`: several batches that come at once get one acknowledgement
+        self._is_receiving = True  # until `_turn_over`: several batches that come at once get one answer
         self._inside += 1
         try:
             receive(endpoint, batch, segment_bytes, local, remote, now)
@@ -91,23 +86,30 @@ class UdpTransport:
         if self._inside:
             return  # of a circuit, whose datagrams come inside packets of ours: that turn goes on
         self._is_receiving = False
-        if self._dispatcher.wants_turn:
+        if self._has_answer:
+            self._has_answer = False
             self.flush()
+        elif self._dispatcher.wants_turn:
+            self.take_turn()  # an acknowledgement: whoever was woken may have something that it can ride on
 
     def wake(self, connection: Connection) -> None:
         self._dispatcher.wake(connection)
-        self.take_turn()
+        self._has_answer = self._is_receiving
+        if self._turn is None and not self._is_receiving:
+            self.take_turn()
 
     def take_turn(self) -> None:
-        """Send at the end of a turn that reads, else in the loop's next: what is written at once leaves together."""
-        if self._turn is None and not self._is_receiving:
-            self._turn = asyncio.get_running_loop().call_soon(self.flush)
+        """Send in the loop's next turn: what is written at once leaves together."""
+        if self._turn is None:
+            self._turn = asyncio.get_running_loop().call_soon(self._take_turn)
+
+    def _take_turn(self) -> None:
+        self._turn = None
+        if self._dispatcher.wants_turn:
+            self.flush()
 
     def flush(self) -> None:
         """Send what may leave now, and set the timer."""
-        if self._turn is not None:
-            self._turn.cancel()
-            self._turn = None
         for batch in self._dispatcher.batches_to_send(self._now()):
             route = batch.route
             route.endpoint.send_batch(route.local, route.remote, batch.segment_bytes, batch.buffers)
@@ -170,13 +172,6 @@ class UdpCarrier:
         taken = self._connection.offer_path(Route(endpoint, local, remote.without_peer()), self._transport.now())
         self._transport.wake(self._connection)
         return taken
-
-
-def connection_settings(settings: UdpSettings, node_key: bytes) -> ConnectionSettings:
-    parameters = Parameters(node_key, settings.max_datagram_bytes, settings.idle_timeout_s)
-    return ConnectionSettings(
-        parameters, CONTROLLERS[settings.congestion], settings.keep_alive_s, settings.padding_bytes
-    )
 
 
 if TYPE_CHECKING:

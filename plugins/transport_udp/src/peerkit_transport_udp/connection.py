@@ -10,7 +10,6 @@ Not here: the handshake that gave the keys (`handshake.py`), which connection a 
 import math
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from enum import Enum, auto
 
 from peerkit.clock import Rng
@@ -19,9 +18,11 @@ from peerkit.transport import DatagramEndpoint, FrameSource
 from peerkit.transport import Path as PathView
 
 from . import frames, parameters
-from .congestion import CongestionController, Pacer, PathMtu, RttEstimator
+from .congestion import Pacer, PathMtu, RttEstimator
 from .connection_ids import ConnectionIds
+from .connection_settings import ConnectionSettings
 from .header_protection import HeaderCipher
+from .liveness import Liveness
 from .packet_receiver import PacketReceiver
 from .packet_sender import Batch, PacketSender
 from .packing import Packing
@@ -40,19 +41,11 @@ class State(Enum):
     OVER = auto()
 
 
-@dataclass(frozen=True, slots=True)
-class ConnectionSettings:
-    """What one node's connections have in common.
-
-    Attributes:
-        parameters: what we tell the peer.
-        keep_alive_s: after so long without a packet we ask whether the peer is there; keeps NAT mappings.
-    """
-
-    parameters: Parameters
-    make_controller: Callable[[int], CongestionController]
-    keep_alive_s: float = 20.0
-    padding_bytes: int = 0  # see `Packing`
+_OPEN, _CLOSING, _OVER = (
+    State.OPEN,
+    State.CLOSING,
+    State.OVER,
+)  # before Python 3.12 each search for a member costs 70 ns
 
 
 class Connection:
@@ -98,9 +91,7 @@ class Connection:
         self.packing.control.extend(ids.issue())
         self.has_moved = False
         self._final: list[Batch] = []
-        self._received_at = self.packing.sent_at = now
-        self._idle_s = float(settings.parameters.idle_timeout_s)
-        self._kept_alive_at = now
+        self._liveness = Liveness(settings.parameters.idle_timeout_s, settings.keep_alive_s, now)
         self._close_at = math.inf
 
     def _make_path(self, route: Route, peer_id: int) -> PathState:
@@ -113,7 +104,7 @@ class Connection:
 
     @property
     def is_over(self) -> bool:
-        return self.state is State.OVER
+        return self.state is _OVER
 
     @property
     def route(self) -> Route:
@@ -150,7 +141,7 @@ class Connection:
 
         Whatever comes, nothing is raised: a peer that breaks a rule has its connection closed.
         """
-        if self.state is State.OVER:
+        if self.state is _OVER:
             return False
         active = self.paths.active
         try:
@@ -160,29 +151,35 @@ class Connection:
             return True
         if not plaintexts:
             return False
-        self._received_at = now
+        self._liveness.received_at = now
         known = active.route
-        if route.remote != known.remote or route.endpoint is not known.endpoint:
-            self.paths.arrived(route, len(batch), self.receiver.is_newest, now)
-        elif route.local is not known.local and (known.local is None or self.receiver.is_newest):
-            active.route = route  # our own address may have changed: answer from where we are asked
+        if route != known:
+            if route.remote != known.remote or route.endpoint is not known.endpoint:
+                self.paths.arrived(route, len(batch), self.receiver.is_newest, now)
+            elif known.local is None or self.receiver.is_newest:
+                active.route = route  # our own address may have changed: answer from where we are asked
         try:
             if self.source is None:
                 self.confirm()
             self.is_confirmed = True
             active.is_proven = True
-            types = bytes([plaintext[0] for plaintext in plaintexts])
-            if types.translate(None, frames.SESSION_TYPES):
+            if len(plaintexts) == 1:
+                has_control = plaintexts[0][0] not in frames.SESSION_TYPES
+            else:
+                types = bytes([plaintext[0] for plaintext in plaintexts])
+                has_control = bool(types.translate(None, frames.SESSION_TYPES))
+            if has_control:
                 payloads, eliciting = self._strip(plaintexts, route, now)
             else:
                 payloads, eliciting = plaintexts, len(plaintexts)
             if eliciting:
                 self.receiver.wants_ack(eliciting, now)
-            if payloads and self.state is State.OPEN and self.source is not None:
+            if payloads and self.state is _OPEN and self.source is not None:
                 self.source.receive_payloads(payloads, now)
         except PeerkitError as error:
             self.fail(error, now)
-        self._tell_changes()
+        if self.paths.is_changed or self.paths.active is not self._told_active:
+            self._tell_changes()
         return True
 
     def _strip(self, plaintexts: Sequence[bytes], route: Route, now: float) -> tuple[list[bytes], int]:
@@ -190,24 +187,31 @@ class Connection:
         acknowledgement."""
         payloads, eliciting = [], 0
         for plaintext in plaintexts:
-            at, wants_ack = 0, False
-            while at < len(plaintext) and frames.is_control(plaintext[at]):
+            at, end, wants_ack = 0, len(plaintext), False
+            while at < end and plaintext[at] not in frames.SESSION_TYPES:
+                if plaintext[at] == frames.ACK:
+                    ack, at = frames.read_ack(plaintext, at)
+                    self._on_ack(ack, now)
+                    continue
                 frame, at = frames.read_control(plaintext, at)
                 if frame is not None:
                     wants_ack = self._on_control(frame, route, now) or wants_ack
-            if at < len(plaintext):
+            if at < end:
                 payloads.append(plaintext[at:])
                 wants_ack = True
             eliciting += wants_ack
         return payloads, eliciting
 
+    def _on_ack(self, ack: frames.Ack, now: float) -> None:
+        keys = self.sender.keys
+        if self.recovery.acknowledged(ack, keys.counter, self.paths.active, now):
+            keys.acked(ack.ranges[0][1] - 1)
+
     def _on_control(self, frame: frames.Control, route: Route, now: float) -> bool:
         """Returns whether the frame wants an acknowledgement."""
         match frame:
-            case frames.Ack(ranges):
-                keys = self.sender.keys
-                if self.recovery.acknowledged(frame, keys.counter, self.paths.active, now):
-                    keys.acked(ranges[0][1] - 1)
+            case frames.Ack():
+                self._on_ack(frame, now)
                 return False
             case frames.Ping():
                 pass
@@ -254,13 +258,13 @@ class Connection:
     def batches_to_send(self, now: float) -> list[Batch]:
         """What may leave now.  Ask after each batch that came, each timer and each wish to send."""
         out, self._final = self._final, []
-        if self.state is State.OVER or self.source is None:  # nobody hears of us before the session is there
+        if self.state is _OVER or self.source is None:  # nobody hears of us before the session is there
             return out
         try:
-            self.packing.fill(out, self.source, self.state is State.OPEN, now)
+            self.packing.fill(out, self.source, self.state is _OPEN, now)
         except LocalProtocolError as error:
             self.fail(error, now)
-        if self.state is State.CLOSING and self._is_flushed:
+        if self.state is _CLOSING and self._is_flushed:
             self._send_close(0, "", now)
             out += self._final
             self._final = []
@@ -270,35 +274,28 @@ class Connection:
 
     def next_timer(self) -> float:
         """When `on_timer` wants to be called."""
-        if self.state is State.OVER:
+        if self.state is _OVER:
             return math.inf
-        active = self.paths.active
-        at = self._idle_at
-        kept_alive_until = self._kept_alive_at + self._settings.keep_alive_s
-        if kept_alive_until < at:
-            at = kept_alive_until
+        paths, packing = self.paths, self.packing
         # Asked after every batch: `min` of them all would take twice as long.
-        for other in (
-            self.receiver.ack_at,
-            self.recovery.next_timer(active),
-            self.packing.blocked_until,
-            active.mtu.next_timer() if self.packing.may_probe_mtu else at,
-            self.paths.next_timer(),
-            self._close_at,
-        ):
-            if other < at:
-                at = other
-        return at
-
-    @property
-    def _idle_at(self) -> float:
-        return self._received_at + self._idle_s
+        at = self._liveness.next_timer()
+        if (other := self.receiver.ack_at) < at:
+            at = other
+        if (other := self.recovery.next_timer(paths.active)) < at:
+            at = other
+        if packing.blocked_until < at:
+            at = packing.blocked_until
+        if packing.max_peer_bytes and (other := paths.active.mtu.next_timer()) < at and packing.may_probe_mtu:
+            at = other
+        if (other := paths.next_timer()) < at:
+            at = other
+        return self._close_at if self._close_at < at else at
 
     def on_timer(self, now: float) -> None:
         """Then ask for `batches_to_send`."""
         if self.state is State.OVER:
             return
-        if now >= self._idle_at:
+        if self._liveness.is_lost(now):
             self._lost("the peer has not been heard for too long", by_peer=False)
             return
         if now >= self._close_at:
@@ -308,11 +305,8 @@ class Connection:
         if self.recovery.backoff >= 3:
             self.paths.give_up_active(now)
         self.paths.on_timer(now)
-        if now >= self._kept_alive_at + self._settings.keep_alive_s:
-            self._kept_alive_at = max(self._received_at, self._kept_alive_at)
-            if now >= self._kept_alive_at + self._settings.keep_alive_s:
-                self._kept_alive_at = now
-                self.packing.control.append(frames.PING_FRAME)
+        if self._liveness.wants_to_ask(now):
+            self.packing.control.append(frames.PING_FRAME)
         self._tell_changes()
 
     # -- paths ---------------------------------------------------------------------------------------------------

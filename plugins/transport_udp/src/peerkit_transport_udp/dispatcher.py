@@ -16,8 +16,9 @@ from peerkit.transport import Carrier, DatagramEndpoint
 from . import handshake_packets
 from .acceptor import Acceptor
 from .admission import Admission
-from .connection import Connection, ConnectionSettings
+from .connection import Connection
 from .connection_ids import ConnectionIds
+from .connection_settings import ConnectionSettings
 from .connection_table import PUBLIC_KEY, ConnectionTable
 from .dialer import Dialer
 from .handshake_packets import Cookie, Message, Versions
@@ -200,16 +201,17 @@ class Dispatcher:
         while self._dirty:
             dirty, self._dirty = self._dirty, {}
             for machine in dirty:
-                if not isinstance(machine, Acceptor):
-                    out += machine.batches_to_send(now)
                 if isinstance(machine, Connection):
+                    out += machine.batches_to_send(now)
                     if machine.has_moved:
                         machine.has_moved = False
                         self.table.moved(machine)
                     if machine.is_over:
                         self.table.remove(machine)
-                elif isinstance(machine, Dialer) and machine.is_over:
-                    self._dialers.pop(machine.own_id, None)
+                elif isinstance(machine, Dialer):
+                    out += machine.batches_to_send(now)
+                    if machine.is_over:
+                        self._dialers.pop(machine.own_id, None)
                 self._timers.arm(machine)
         return out
 

@@ -18,6 +18,7 @@ acknowledgement.  All integers are big-endian.
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from peerkit.errors import RemoteProtocolError
 
@@ -48,8 +49,7 @@ Range = tuple[int, int]
 """First counter and the one behind the last."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ack:
+class Ack(NamedTuple):  # the quickest to make: one comes with nearly every packet
     """Counters that have come: `ranges` descend and do not touch.  `delay_s` is how long the largest has waited."""
 
     ranges: Sequence[Range]
@@ -107,12 +107,14 @@ def ack(ranges: Sequence[Range], delay_s: float) -> bytes:
     ranges: descending; the first `MAX_ACK_RANGES` are told.
     """
     first, end = ranges[0]
+    delay_us = min(int(delay_s * 1e6), 0xFFFF_FFFF)
+    if len(ranges) == 1:
+        return _ACK_HEADER.pack(ACK, end - 1, delay_us, end - first, 0)
     flat: list[int] = []
     below = first
     for start, stop in ranges[1:MAX_ACK_RANGES]:
         flat += (below - stop, stop - start)
         below = start
-    delay_us = min(int(delay_s * 1e6), 0xFFFF_FFFF)
     head = _ACK_HEADER.pack(ACK, end - 1, delay_us, end - first, len(flat) // 2)
     return head + struct.pack(f"!{len(flat)}I", *flat)
 
@@ -151,7 +153,7 @@ def read_control(packet: bytes, at: int) -> tuple[Control | None, int]:
     kind = packet[at]
     try:
         if kind == ACK:
-            return _read_ack(packet, at)
+            return read_ack(packet, at)
         if kind == PADDING:
             return None, len(packet) - len(packet[at:].lstrip(_PADDING))
         if kind == PING:
@@ -183,22 +185,24 @@ def _cut(packet: bytes, at: int, length: int, most: int) -> tuple[bytes, int]:
     return packet[at : at + length], at + length
 
 
-def _read_ack(packet: bytes, at: int) -> tuple[Ack, int]:
-    _, largest, delay_us, run, count = _ACK_HEADER.unpack_from(packet, at)
-    at += _ACK_HEADER.size
+def read_ack(packet: bytes, at: int) -> tuple[Ack, int]:
+    """The acknowledgement at `at`; see `read_control`."""
+    try:
+        _, largest, delay_us, run, count = _ACK_HEADER.unpack_from(packet, at)
+        flat = struct.unpack_from(f"!{2 * count}I", packet, at + _ACK_HEADER.size) if count else ()
+    except struct.error:
+        raise RemoteProtocolError("a transport frame is cut short") from None
+    at += _ACK_HEADER.size + 8 * count
     if count >= MAX_ACK_RANGES:
         raise RemoteProtocolError(f"an acknowledgement of {count + 1} ranges is too long")
     low = largest + 1 - run
     if run == 0 or low < 0:
         raise RemoteProtocolError("an acknowledgement of impossible counters")
     ranges = [(low, largest + 1)]
-    if count:
-        flat = struct.unpack_from(f"!{2 * count}I", packet, at)
-        at += 8 * count
-        for gap, run in zip(flat[::2], flat[1::2], strict=True):
-            stop = low - gap
-            low = stop - run
-            if gap == 0 or run == 0 or low < 0:
-                raise RemoteProtocolError("an acknowledgement of impossible counters")
-            ranges.append((low, stop))
+    for gap, run in zip(flat[::2], flat[1::2], strict=True) if count else ():
+        stop = low - gap
+        low = stop - run
+        if gap == 0 or run == 0 or low < 0:
+            raise RemoteProtocolError("an acknowledgement of impossible counters")
+        ranges.append((low, stop))
     return Ack(ranges, delay_us / 1e6), at

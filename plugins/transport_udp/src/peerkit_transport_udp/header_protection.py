@@ -29,7 +29,11 @@ _SEALED_SAMPLE = slice(SAMPLE_AT - HEADER_BYTES, SAMPLE_AT - HEADER_BYTES + SAMP
 _BLOCK_BITS = 128
 _FLOW = bytes.fromhex("3f00000000ffffffff00000000000000")  # which bits of a 16-byte block each key masks
 _NODE = bytes.fromhex("00ffffffff0000000000000000000000")
+_HEADER = struct.Struct("!BII")
+_FIRST_MASKED = 0x3F
 _FIRST_SHIFT, _ID_SHIFT, _COUNTER_SHIFT = 120, 88, 56  # where a field ends in such a block, from its low end
+
+_pack_header, _unpack_header = _HEADER.pack, _HEADER.unpack_from
 
 
 class HeaderCipher:
@@ -72,6 +76,12 @@ def mask(
     Args:
         sealed: what follows each header, at least 23 bytes.
     """
+    if len(sealed) == 1:
+        sample = sealed[0][_SEALED_SAMPLE]
+        first_mask, _, counter_mask = _unpack_header(flow.blocks(sample))
+        _, id_mask, _ = _unpack_header(node.blocks(sample))
+        low = counter & 0xFFFF_FFFF
+        return (_pack_header(first ^ first_mask & _FIRST_MASKED, connection_id ^ id_mask, low ^ counter_mask),)
     shape = _shape(len(sealed))
     samples = b"".join([body[_SEALED_SAMPLE] for body in sealed])
     plain = (
@@ -96,6 +106,8 @@ def gather(batch: Buffer, segment_bytes: int) -> bytes:
 
 def connection_ids(node: HeaderCipher, heads: bytes) -> tuple[int, ...]:
     """The connection id of each gathered packet."""
+    if len(heads) == 32:
+        return (_unpack_header(heads)[1] ^ _unpack_header(node.blocks(heads[16:]))[1],)
     shape = _shape(len(heads) // 32)
     plain = int.from_bytes(heads) ^ ((int.from_bytes(node.blocks(heads)) << _BLOCK_BITS) & shape.received_node)
     return shape.id_fields.unpack(plain.to_bytes(shape.received_size))
@@ -103,6 +115,10 @@ def connection_ids(node: HeaderCipher, heads: bytes) -> tuple[int, ...]:
 
 def flow_fields(flow: HeaderCipher, heads: bytes) -> tuple[int, ...]:
     """First byte and low 32 bits of the counter of each gathered packet, in turn."""
+    if len(heads) == 32:
+        first, _, counter = _unpack_header(heads)
+        first_mask, _, counter_mask = _unpack_header(flow.blocks(heads[16:]))
+        return first ^ first_mask & _FIRST_MASKED, counter ^ counter_mask
     shape = _shape(len(heads) // 32)
     plain = int.from_bytes(heads) ^ ((int.from_bytes(flow.blocks(heads)) << _BLOCK_BITS) & shape.received_flow)
     return shape.flow_fields.unpack(plain.to_bytes(shape.received_size))

@@ -37,6 +37,7 @@ class SendKeys:
         "_life_s",
         "_max",
         "_protection",
+        "_reserve",
         "counter",
         "phase",
         "updates",
@@ -45,6 +46,7 @@ class SendKeys:
     def __init__(self, protection: PacketProtection, life_s: float, now: float, max_packets: int | None = None) -> None:
         self._protection = protection
         self._max = min(max_packets or protection.max_packets, protection.max_packets)
+        self._reserve = min(self._max // 4, _RESERVE)
         self._life_s = life_s
         self._began_at = now
         self._began_counter = 0
@@ -62,7 +64,7 @@ class SendKeys:
     def left_for_data(self) -> int:
         """The same for packets that need not leave now: some are kept for acknowledgements and probes, without which
         the peer could not acknowledge the key."""
-        return self.left - min(self._max // 4, _RESERVE)
+        return self.left - self._reserve
 
     @property
     def wants_acknowledgement(self) -> bool:
@@ -93,11 +95,14 @@ class SendKeys:
         Raises:
             LocalProtocolError: more than are `left`.
         """
-        first = self.counter
-        if len(payloads) > self.left:
+        first, protection = self.counter, self._protection
+        end = first + len(payloads)
+        if end > self._began_counter + self._max:
             raise LocalProtocolError("the key is spent before the peer has acknowledged it")
-        self.counter = first + len(payloads)
-        return seal_batch(self._protection, first, payloads)
+        self.counter = end
+        if isinstance(protection, AeadProtection):  # the kernel's own has a faster form for batches
+            return protection.seal_batch(first, payloads)
+        return [protection.seal(counter, b"", payload) for counter, payload in enumerate(payloads, first)]
 
 
 class ReceiveKeys:
@@ -123,7 +128,10 @@ class ReceiveKeys:
         """Open packets with ascending counters, all of the present phase.
 
         Raises `VerificationFailed` when one does not verify."""
-        return open_batch(self._current, first, sealed)
+        protection = self._current
+        if isinstance(protection, AeadProtection):
+            return protection.open_batch(first, sealed)
+        return [protection.open(counter, b"", packet) for counter, packet in enumerate(sealed, first)]
 
     def open(self, phase: int, counter: int, sealed: Buffer, probe_timeout_s: float, now: float) -> bytes:
         """Open one packet, with whichever key its phase and counter ask for, and follow a key update.
@@ -145,17 +153,3 @@ class ReceiveKeys:
         self.phase = phase
         self.updates += 1
         return opened
-
-
-def seal_batch(protection: PacketProtection, first: int, payloads: Sequence[Buffer]) -> list[bytes]:
-    """`PacketProtection.seal` under ascending counters; the kernel's own protection has a faster form for it."""
-    if isinstance(protection, AeadProtection):
-        return protection.seal_batch(first, payloads)
-    return [protection.seal(counter, b"", payload) for counter, payload in enumerate(payloads, first)]
-
-
-def open_batch(protection: PacketProtection, first: int, packets: Sequence[Buffer]) -> list[bytes]:
-    """Raises `VerificationFailed` when one does not verify."""
-    if isinstance(protection, AeadProtection):
-        return protection.open_batch(first, packets)
-    return [protection.open(counter, b"", packet) for counter, packet in enumerate(packets, first)]

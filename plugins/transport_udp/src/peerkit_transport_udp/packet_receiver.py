@@ -70,12 +70,14 @@ class PacketReceiver:
             RemoteProtocolError: a wrapper does not understand what the peer sealed.
         """
         fields = flow_fields(self._flow, heads)
-        lows = fields[1::2]
-        count, low = len(lows), lows[0]
-        first = self.ranges.expand(low)
-        keys = self.keys
-        is_run = first >= self.ranges.next and lows == tuple(range(low, low + count))
-        if is_run and fields[::2].count(SEALED | keys.phase) == count:
+        ranges, keys = self.ranges, self.keys
+        count, low = len(fields) // 2, fields[1]
+        first = ranges.expand(low)
+        if (
+            first >= ranges.next
+            and (count == 1 or fields[1::2] == tuple(range(low, low + count)))
+            and (fields[::2].count(SEALED | keys.phase) == count)
+        ):
             sealed_bytes = segment_bytes - HEADER_BYTES
             starts = range(HEADER_BYTES, count * segment_bytes, segment_bytes)
             try:
@@ -84,7 +86,7 @@ class PacketReceiver:
                 pass  # one of them is forged: find out which
             else:
                 self.is_newest = True
-                if not self.ranges.add(first, first + count):
+                if not ranges.add(first, first + count):
                     self.ack_at = now  # a gap: tell at once
                 self._largest_at = now
                 self.packets += count
@@ -145,4 +147,5 @@ class PacketReceiver:
         """The acknowledgement; none is due afterwards."""
         self._waiting = 0
         self.ack_at = math.inf
-        return ack(self.ranges.latest(MAX_ACK_RANGES), max(now - self._largest_at, 0.0))
+        delay_s = now - self._largest_at
+        return ack(self.ranges.latest(MAX_ACK_RANGES), delay_s if delay_s > 0.0 else 0.0)

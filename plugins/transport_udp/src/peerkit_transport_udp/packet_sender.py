@@ -1,7 +1,7 @@
 """Seals payloads into batches of packets."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from peerkit.security import PlaintextWrapper
 from peerkit.transport import Buffer
@@ -18,8 +18,7 @@ MIN_PLAINTEXT_BYTES = SAMPLED_BYTES - OVERHEAD_BYTES  # so that there is a sampl
 _PADDING = bytes((PADDING,))
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(NamedTuple):
     """Datagrams for one `DatagramEndpoint.send_batch`: the buffers together hold segments of `segment_bytes`, the last
     may be shorter."""
 
@@ -52,14 +51,20 @@ class PacketSender:
     @property
     def room(self) -> int:
         """Packets that one batch may have now: what the key has left, and no wrap of the counter on the wire."""
+        keys = self.keys
         if self._wrappers:
-            return min(self.keys.left, 1)  # they may change lengths, and a batch has equal segments
-        return min(self.keys.left, (1 << 32) - (self.keys.counter & 0xFFFF_FFFF))
+            return min(keys.left, 1)  # they may change lengths, and a batch has equal segments
+        left, unwrapped = keys.left, (1 << 32) - (keys.counter & 0xFFFF_FFFF)
+        return left if left < unwrapped else unwrapped
 
     @property
     def room_for_data(self) -> int:
         """The same for packets that need not leave now."""
-        return max(min(self.room, self.keys.left_for_data), 0)
+        left = self.keys.left_for_data
+        if left <= 0:
+            return 0
+        room = self.room
+        return room if room < left else left
 
     def seal(self, route: Route, peer_id: int, payloads: Sequence[bytes]) -> Batch:
         """One batch of payloads that are equally long, but for the last, which may be shorter; at most `room`."""
@@ -72,6 +77,8 @@ class PacketSender:
         size = len(payloads[0]) + OVERHEAD_BYTES
         sealed = keys.seal(payloads)
         headers = mask(self._flow, self.node, SEALED | keys.phase, peer_id, first, sealed)
+        if len(sealed) == 1:
+            return Batch(route, size, (headers[0], sealed[0]), size)
         buffers: list[Buffer] = [b""] * (2 * len(sealed))
         buffers[::2] = headers
         buffers[1::2] = sealed

@@ -17,7 +17,7 @@ from .packet_sender import OVERHEAD_BYTES, Batch, PacketSender, pad
 from .path_set import PathSet
 from .paths import PathState
 from .recovery import Recovery
-from .sent_log import Content, SentBatch
+from .sent_log import CONTROL, MTU_PROBE, ONCE, RELIABLE, Content, SentBatch
 
 MAX_JOINED_BYTES = 900  # of control frames in one packet, which fits every path
 
@@ -31,7 +31,6 @@ class Packing:
         control: the transport's frames that wait, each to be delivered at least once.
         max_peer_bytes: largest datagram that the peer takes; 0 while it has not told.
         blocked_until: when the pacer lets more out; infinite when something else stops us.
-        sent_at: when a packet left last.
     """
 
     __slots__ = (
@@ -43,7 +42,6 @@ class Packing:
         "blocked_until",
         "control",
         "max_peer_bytes",
-        "sent_at",
     )
 
     def __init__(
@@ -57,13 +55,12 @@ class Packing:
         self.control: deque[bytes] = deque()
         self.max_peer_bytes = 0
         self.blocked_until = math.inf
-        self.sent_at = 0.0
 
     @property
     def datagram_bytes(self) -> int:
         """Largest datagram that may be sent now."""
-        found = self._paths.active.mtu.datagram_bytes
-        return min(found, self.max_peer_bytes) if self.max_peer_bytes else found
+        found, most = self._paths.active.mtu.datagram_bytes, self.max_peer_bytes
+        return most if 0 < most < found else found
 
     @property
     def may_probe_mtu(self) -> bool:
@@ -79,23 +76,30 @@ class Packing:
         Raises:
             LocalProtocolError: the key is spent, as the peer acknowledges nothing.
         """
-        self._sender.keys.prepare(now)
-        if not self._sender.room:
+        sender, recovery, path = self._sender, self._recovery, self._paths.active
+        sender.keys.prepare(now)
+        if sender.keys.left <= 0:
             raise LocalProtocolError("the key is spent, and the peer has acknowledged none of its packets")
-        if self._sender.keys.wants_acknowledgement and not len(self._recovery.log) and not self.control:
+        if sender.keys.wants_acknowledgement and not len(recovery.log) and not self.control:
             self.control.append(frames.PING_FRAME)
-        self._send_on_paths(out, now)
-        self._send_control(out, now)
-        self._send_payloads(out, source, is_open, now)
-        if self._receiver.ack_at <= now and self._sender.room:
-            out.append(self.seal(self._paths.active, [self._receiver.ack_frame(now)], now))
+        if self._paths.due or (path.mtu.next_timer() <= now and self.may_probe_mtu):
+            self._send_on_paths(out, now)
+        if self.control or recovery.lost_control:
+            self._send_control(out, now)
+        self.blocked_until = math.inf
+        if recovery.probes or recovery.lost or source.wants_to_send:
+            self._send_payloads(out, source, is_open, now)
+        else:
+            path.is_app_limited = True
+        if self._receiver.ack_at <= now and sender.room:
+            out.append(self.seal(path, [self._receiver.ack_frame(now)], now))
 
     def _send_on_paths(self, out: list[Batch], now: float) -> None:
         """Challenges and their echoes, and probes for larger datagrams: each is a packet alone."""
         due, self._paths.due = self._paths.due, []
         for path, frame in due:
             if path.allowance >= len(frame) + self._sender.overhead_bytes and self._sender.room:
-                out.append(self.seal(path, [frame], now, Content.ONCE))
+                out.append(self.seal(path, [frame], now, ONCE))
         path = self._paths.active
         if not (self.may_probe_mtu and self._sender.room):
             return
@@ -105,9 +109,7 @@ class Packing:
             size = path.mtu.probe_bytes(now)
         if size:
             path.mtu.on_probe_sent(now)
-            out.append(
-                self.seal(path, [pad(frames.PING_FRAME, size - self._sender.overhead_bytes)], now, Content.MTU_PROBE)
-            )
+            out.append(self.seal(path, [pad(frames.PING_FRAME, size - self._sender.overhead_bytes)], now, MTU_PROBE))
 
     def _send_control(self, out: list[Batch], now: float) -> None:
         self.control.extend(self._recovery.lost_control)
@@ -116,19 +118,22 @@ class Packing:
             joined = self.control.popleft()
             while self.control and len(joined) + len(self.control[0]) <= MAX_JOINED_BYTES:
                 joined += self.control.popleft()
-            out.append(self.seal(self._paths.active, [joined], now, Content.CONTROL))
+            out.append(self.seal(self._paths.active, [joined], now, CONTROL))
 
     def _send_payloads(self, out: list[Batch], source: FrameSource, is_open: bool, now: float) -> None:
-        path, recovery = self._paths.active, self._recovery
-        self.blocked_until = math.inf
+        path, recovery, sender = self._paths.active, self._recovery, self._sender
         probes, recovery.probes = recovery.probes, 0
         size = self.datagram_bytes
-        max_bytes = size - self._sender.overhead_bytes
-        while probes or recovery.lost or source.wants_to_send:
+        max_bytes = size - sender.overhead_bytes
+        is_more = True
+        while is_more:
             if probes:
                 count = probes  # the window is full, and nothing says whether anything arrives: RFC 9002 §6.2.4
             else:
-                count = min(int(path.controller.window) - path.in_flight, path.allowance) // size
+                room = int(path.controller.window) - path.in_flight
+                if not path.is_proven:
+                    room = min(room, path.allowance)
+                count = room // size
                 if count <= 0:
                     path.is_app_limited = False
                     return
@@ -139,19 +144,21 @@ class Packing:
                     return
                 if segments < count:
                     count = segments
-            room = self._sender.room if probes else self._sender.room_for_data
+            room = sender.room if probes else sender.room_for_data
             if room < count:
                 count = room
             payloads, content = self._next_payloads(source, is_open, max_bytes, count) if count else ([], None)
             if payloads:
                 self._send_runs(path, payloads, content, max_bytes, out, now)
             elif probes and count:
-                out.append(self.seal(path, [frames.PING_FRAME], now, Content.ONCE))
-            if len(payloads) < count and content is Content.RELIABLE and not recovery.lost:
+                out.append(self.seal(path, [frames.PING_FRAME], now, ONCE))
+            if len(payloads) < count and content is RELIABLE and not recovery.lost:
                 break  # that was all
             if not payloads:
                 break
-            probes = max(probes - len(payloads), 0)
+            if probes:
+                probes = max(probes - len(payloads), 0)
+            is_more = probes > 0 or bool(recovery.lost) or source.wants_to_send
         path.is_app_limited = True
 
     def _next_payloads(
@@ -169,12 +176,12 @@ class Packing:
                     payloads[-1] += payload
                 else:
                     payloads.append(payload)
-            return payloads, Content.RELIABLE
+            return payloads, RELIABLE
         if is_open:
             payloads = source.unreliable_payloads(max_bytes, count)
             if payloads:
-                return payloads, Content.ONCE
-        return source.reliable_payloads(max_bytes, count), Content.RELIABLE
+                return payloads, ONCE
+        return source.reliable_payloads(max_bytes, count), RELIABLE
 
     def _send_runs(
         self,
@@ -188,21 +195,17 @@ class Packing:
         """Send payloads as batches of equal ones, the last of each may be shorter; an acknowledgement rides along."""
         start, end = 0, len(payloads)
         while start < end:
-            size = len(payloads[start])
-            stop = start + 1
-            while stop < end and len(payloads[stop]) == size:
-                stop += 1
-            if stop < end and len(payloads[stop]) < size:
-                stop += 1
+            stop = end if end == 1 else _end_of_run(payloads, start)
             run = payloads[start:stop] if stop - start < end else payloads
+            size = max_bytes if stop - start == 1 else len(run[0])
             extra = b""
             if stop == end and self._receiver.has_unacked:
                 extra = self._receiver.ack_frame(now)
-                room = (max_bytes if len(run) == 1 else size) - len(run[-1])
+                room = size - len(run[-1])
                 if len(extra) > room and (room or len(run) >= self._sender.room):
                     out.append(self.seal(path, [extra], now))
                     extra = b""
-            out.append(self.seal(path, run, now, content, extra, max_bytes if len(run) == 1 else size))
+            out.append(self.seal(path, run, now, content, extra, size))
             start = stop
 
     def seal(
@@ -224,17 +227,15 @@ class Packing:
         if extra:
             last = payloads[-1]
             packets = [*payloads[:-1], extra + last] if len(last) + len(extra) <= max_bytes else [*payloads, extra]
-        if self._padding_bytes and path.is_proven and content is not Content.MTU_PROBE:
+        if self._padding_bytes and path.is_proven and content is not MTU_PROBE:
             packets = self._padded(packets, path)
         batch = self._sender.seal(path.route, path.peer_id, packets)
         if not path.is_proven:
             path.sent_bytes += batch.nbytes
-        self.sent_at = now
         if content is not None:
-            kept = payloads if content in (Content.RELIABLE, Content.CONTROL) else ()
-            last_bytes = len(packets[count - 1]) + OVERHEAD_BYTES
-            entry = SentBatch(first, first + count, now, batch.segment_bytes, last_bytes, path, content, kept)
-            self._recovery.sent(entry)
+            kept = payloads if content is RELIABLE or content is CONTROL else ()
+            nbytes = (count - 1) * batch.segment_bytes + len(packets[count - 1]) + OVERHEAD_BYTES
+            self._recovery.sent(SentBatch(first, first + count, now, batch.segment_bytes, nbytes, path, content, kept))
         return batch
 
     def _padded(self, packets: list[bytes], path: PathState) -> list[bytes]:
@@ -243,3 +244,12 @@ class Packing:
         overhead, unit = self._sender.overhead_bytes, self._padding_bytes
         sizes = (-(-(len(packet) + overhead) // unit) * unit for packet in packets)
         return [pad(packet, min(size, most) - overhead) for packet, size in zip(packets, sizes, strict=True)]
+
+
+def _end_of_run(payloads: list[bytes], start: int) -> int:
+    """Where those end that are as long as the one at `start`; a shorter one may follow and belongs to them."""
+    end, size = len(payloads), len(payloads[start])
+    stop = start + 1
+    while stop < end and len(payloads[stop]) == size:
+        stop += 1
+    return stop + 1 if stop < end and len(payloads[stop]) < size else stop

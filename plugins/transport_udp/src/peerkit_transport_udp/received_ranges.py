@@ -86,7 +86,11 @@ class ReceivedRanges:
 
     def latest(self, count: int) -> Sequence[Range]:
         """The newest ranges, descending."""
-        return [(start, end) for start, end in self._ranges[: -count - 1 : -1]]
+        ranges = self._ranges
+        if len(ranges) == 1:
+            start, end = ranges[0]
+            return [(start, end)]
+        return [(start, end) for start, end in ranges[: -count - 1 : -1]]
 
     def _trim(self) -> None:
         ranges = self._ranges

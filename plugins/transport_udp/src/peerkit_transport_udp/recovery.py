@@ -14,7 +14,7 @@ from .congestion.path_mtu import MIN_DATAGRAM_BYTES
 from .frames import Ack
 from .packet_receiver import MAX_ACK_DELAY_S
 from .paths import PathState
-from .sent_log import Content, SentBatch, SentLog
+from .sent_log import CONTROL, MTU_PROBE, RELIABLE, SentBatch, SentLog
 
 MAX_PROBE_TIMEOUT_S = 10.0  # guess: a peer that comes back after a pause is noticed so soon
 _MAX_BACKOFF = 6
@@ -86,23 +86,31 @@ class Recovery:
         sent_at = -math.inf
         probe: SentBatch | None = None
         for batch in acked:
-            batch.path.in_flight -= batch.nbytes
-            if batch.content is Content.MTU_PROBE:
+            path, nbytes = batch.path, batch.nbytes
+            path.in_flight -= nbytes
+            if batch.content is MTU_PROBE:
                 probe = batch
-            elif batch.path is active:
-                acked_bytes += batch.nbytes
-                largest_bytes = max(largest_bytes, batch.datagram_bytes)
-                sent_at = max(sent_at, batch.sent_at)
+            elif path is active:
+                acked_bytes += nbytes
+                if batch.datagram_bytes > largest_bytes:
+                    largest_bytes = batch.datagram_bytes
+                if batch.sent_at > sent_at:
+                    sent_at = batch.sent_at
         if newest.end - 1 == largest and newest.path is active:
-            active.rtt.update(now - newest.sent_at, min(ack.delay_s, MAX_ACK_DELAY_S))
+            delay_s = ack.delay_s
+            active.rtt.update(now - newest.sent_at, delay_s if delay_s < MAX_ACK_DELAY_S else MAX_ACK_DELAY_S)
         if acked_bytes:
             active.mtu.on_acked(largest_bytes)
             active.controller.on_acked(acked_bytes, sent_at, active.rtt, now, active.is_app_limited)
         if probe is not None and probe.path.mtu.on_probe_acked(now):
             self._mtu_changed(probe.path)
         before = self._last_acked_sent_at
-        self._last_acked_sent_at = max(before, newest.sent_at)
-        self.detect_losses(active, now, before)
+        if newest.sent_at > before:
+            self._last_acked_sent_at = newest.sent_at
+        if self.log.has_unacked_below:
+            self.detect_losses(active, now, before)
+        else:
+            self.log.loss_at = math.inf
         active.pacer.update(active.controller, active.rtt)
         return True
 
@@ -122,7 +130,7 @@ class Recovery:
         for batch in lost:
             path, packets = batch.path, batch.end - batch.first
             path.in_flight -= batch.nbytes
-            if batch.content is Content.MTU_PROBE:
+            if batch.content is MTU_PROBE:
                 path.mtu.on_probe_lost(now)
                 continue
             self.packets_lost += packets
@@ -145,9 +153,9 @@ class Recovery:
         active.pacer.update(active.controller, active.rtt)
 
     def _keep(self, batch: SentBatch) -> None:
-        if batch.content is Content.RELIABLE:
+        if batch.content is RELIABLE:
             self.lost.extend(batch.payloads)
-        elif batch.content is Content.CONTROL:
+        elif batch.content is CONTROL:
             self.lost_control.extend(batch.payloads)
 
     # -- silence -------------------------------------------------------------------------------------------------
@@ -163,7 +171,7 @@ class Recovery:
         log = self.log
         if log.loss_at != math.inf:
             return log.loss_at
-        return self._last_sent_at + self.probe_timeout_s(active) if log.oldest is not None else math.inf
+        return self._last_sent_at + self.probe_timeout_s(active) if len(log) else math.inf
 
     def on_timer(self, active: PathState, now: float) -> None:
         """Declare losses, or ask for probes when nothing was heard for a probe timeout."""
@@ -185,7 +193,7 @@ class Recovery:
         if newest is not None and newest.datagram_bytes > MIN_DATAGRAM_BYTES and active.mtu.on_timeout(now):
             self._mtu_changed(active)
         content, payloads = self.log.take_probes(_PROBES)
-        (self.lost_control if content is Content.CONTROL else self.lost).extendleft(reversed(payloads))
+        (self.lost_control if content is CONTROL else self.lost).extendleft(reversed(payloads))
 
     def forget(self) -> None:
         """The connection is over: free everything."""

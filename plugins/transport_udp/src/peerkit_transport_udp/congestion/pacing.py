@@ -36,8 +36,8 @@ class Pacer:
 
     def update(self, controller: CongestionController, rtt: RttEstimator) -> None:
         """Take the rate from the window; called after each acknowledgement and loss."""
-        gain = _SLOW_START_GAIN if controller.is_slow_start else _GAIN
-        self.rate = gain * controller.window / rtt.smoothed_s if rtt.smoothed_s > 0 else math.inf
+        gain, smoothed_s = _SLOW_START_GAIN if controller.is_slow_start else _GAIN, rtt.smoothed_s
+        self.rate = gain * controller.window / smoothed_s if smoothed_s > 0 else math.inf
 
     def segments(self, datagram_bytes: int, now: float) -> int:
         """How many datagrams of this size may leave now as one batch; 0: none before `due_at`.
@@ -46,14 +46,17 @@ class Pacer:
         """
         if self.due_at > now + _EARLY_S:
             return 0
-        most = min(MAX_SEGMENTS, MAX_BATCH_BYTES // datagram_bytes)
+        most = MAX_BATCH_BYTES // datagram_bytes
+        if most > MAX_SEGMENTS:
+            most = MAX_SEGMENTS
         quantum = self.rate * QUANTUM_S
         if quantum >= most * datagram_bytes:
             return most
-        return max(int(quantum / datagram_bytes), 1)
+        return int(quantum / datagram_bytes) or 1
 
     def on_sent(self, sent_bytes: int, now: float) -> None:
         """A batch has left; `sent_bytes` as the controller counts them."""
         rate = self.rate
-        earliest = now - max(_CATCH_UP_S, _BURST_BYTES / rate)
-        self.due_at = max(self.due_at, earliest) + sent_bytes / rate
+        burst_s = _BURST_BYTES / rate
+        earliest = now - (burst_s if burst_s > _CATCH_UP_S else _CATCH_UP_S)
+        self.due_at = (self.due_at if self.due_at > earliest else earliest) + sent_bytes / rate

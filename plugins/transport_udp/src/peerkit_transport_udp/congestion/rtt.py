@@ -43,7 +43,8 @@ class RttEstimator:
             ack_delay_s: how long the peer says it kept the acknowledgement back, already cut to its maximum.  A lie
                 cannot push the result below `min_s`.
         """
-        sample_s = max(sample_s, 0.0)
+        if sample_s < 0.0:
+            sample_s = 0.0
         self.latest_s = sample_s
         self.samples += 1
         if self.samples == 1:
@@ -64,7 +65,8 @@ class RttEstimator:
 
     def timeout_s(self, max_ack_delay_s: float) -> float:
         """The probe timeout (PTO) without back-off: RFC 9002 §6.2.1."""
-        return self.smoothed_s + max(4 * self.variation_s, GRANULARITY_S) + max_ack_delay_s
+        deviation_s = 4 * self.variation_s
+        return self.smoothed_s + (deviation_s if deviation_s > GRANULARITY_S else GRANULARITY_S) + max_ack_delay_s
 
     def loss_delay_s(self) -> float:
         """How much later than a datagram a newer one must have been acknowledged to call it lost: RFC 9002 §6.1.2."""
