@@ -23,26 +23,46 @@ def receive_payloads(mux: Mux, payloads: Sequence[Buffer]) -> list[Event]:
         RemoteProtocolError: a malformed frame or a broken rule; the session must be closed.
     """
     events: list[Event] = []
-    streams, unpack, header_bytes = mux.streams, frames.STREAM_HEADER.unpack_from, frames.STREAM_HEADER.size
-    last: StreamState | None = None
-    grown = 0
+    unpack, header_bytes, stream = frames.STREAM_HEADER.unpack_from, frames.STREAM_HEADER.size, frames.STREAM
+    run: list[Buffer] = []  # what is next in order of the stream `run_id`, from the stream's last byte to `next_offset`
+    run_id = next_offset = -1
     for payload in payloads:
         length = len(payload) - header_bytes
-        if length > 0 and payload[0] == frames.STREAM:
+        id = offset = -1
+        if length > 0 and payload[0] == stream:
             _, id, offset, stated = unpack(payload)
-            state = streams.get(id) if stated == length else None
-            if state is not None and state.takes_next(offset, length):
-                state.append(bytes(payload[header_bytes:]))
-                grown += length
-                if state is not last:
-                    last = state
-                    events.append((What.READABLE, state))
+            if stated != length:
+                id = -1
+            elif id == run_id and offset == next_offset:
+                run.append(payload[header_bytes:])
+                next_offset += length
                 continue
+        _take_run(mux, run_id, run, next_offset, events)
+        state = mux.streams.get(id)
+        if state is not None and state.takes_next(offset, length):
+            run, run_id, next_offset = [payload[header_bytes:]], id, offset + length
+            continue
+        run, run_id = [], -1
         events += mux.receive_frames(payload if isinstance(payload, bytes) else memoryview(payload))
-        last = None
-    if grown:
-        mux.credit.count(grown)
+    _take_run(mux, run_id, run, next_offset, events)
     return events
+
+
+def _take_run(mux: Mux, id: int, run: Sequence[Buffer], end: int, events: list[Event]) -> None:
+    """Append the pieces of a run, which ends at `end`, to its stream.
+
+    Raises:
+        RemoteProtocolError: it goes beyond the stream's credit, or the session's.
+    """
+    if not run:
+        return
+    state = mux.streams[id]
+    if end > state.receive_credit:
+        raise state.beyond_credit(end)
+    body = b"".join(run)  # one piece for whoever reads
+    mux.credit.count(len(body))
+    state.append(body)
+    events.append((What.READABLE, state))
 
 
 def reliable_payloads(mux: Mux, max_bytes: int, count: int) -> list[bytes]:

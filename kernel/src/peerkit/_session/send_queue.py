@@ -188,9 +188,8 @@ class SendQueue:
         if count <= 0:
             return False
         pack, stream, id = frames.STREAM_HEADER.pack, frames.STREAM, state.id
-        for piece in state.cut(size, count):
-            out.append(pack(stream, id, offset, size) + piece)
-            offset += size
+        offsets = range(offset, offset + count * size, size)
+        out += [pack(stream, id, at, size) + piece for at, piece in zip(offsets, state.cut(size, count), strict=True)]
         self.sent += count * size
         queue.popleft()
         self._ready_count -= 1

@@ -4,7 +4,6 @@ In: data and credit from the mux, reads and writes from the application.  Not he
 """
 
 from collections import deque
-from collections.abc import Iterator
 
 from ..errors import EndpointClosed, RemoteProtocolError
 from .frames import Kind
@@ -129,18 +128,17 @@ class StreamState:
         self.queued_bytes -= len(piece)
         return piece
 
-    def cut(self, size: int, count: int) -> Iterator[bytes | memoryview]:
+    def cut(self, size: int, count: int) -> list[bytes | memoryview]:
         """The next `count` pieces of exactly `size`; the caller knows that they and the credit are there."""
         self.send_offset += size * count
         self.queued_bytes -= size * count
-        pending = self.pending
+        pending, pieces = self.pending, list[bytes | memoryview]()
         while count and pending:
             piece = pending[0]
             whole = min(count, len(piece) // size)
             if whole:
                 view = memoryview(piece)
-                for at in range(0, whole * size, size):
-                    yield view[at : at + size]
+                pieces += [view[at : at + size] for at in range(0, whole * size, size)]
                 count -= whole
                 if whole * size == len(piece):
                     pending.popleft()
@@ -155,8 +153,9 @@ class StreamState:
                     part = part[:missing]
                 parts.append(part)
                 missing -= len(part)
-            yield b"".join(parts)
+            pieces.append(b"".join(parts))
             count -= 1
+        return pieces
 
     def receive(self, offset: int, data: bytes | memoryview, fin: int) -> int:
         """Take a piece at `offset`.  Returns by how much the highest offset grew (for the session's credit).
@@ -167,7 +166,7 @@ class StreamState:
         length = len(data)
         end = offset + length
         if end > self.receive_credit:
-            raise RemoteProtocolError(f"stream {self.id} sent {end} bytes where {self.receive_credit} were allowed")
+            raise self.beyond_credit(end)
         if fin:
             if self.final_offset is not None and self.final_offset != end:
                 raise RemoteProtocolError(f"stream {self.id} ended twice at different places")
@@ -182,6 +181,10 @@ class StreamState:
                 self.append(bytes(data) if length < COPY_BELOW else data)
             return length
         return self._receive_out_of_order(offset, data, end)
+
+    def beyond_credit(self, end: int) -> RemoteProtocolError:
+        """What to raise when bytes come up to `end`, more than we allow."""
+        return RemoteProtocolError(f"stream {self.id} sent {end} bytes where {self.receive_credit} were allowed")
 
     def _receive_out_of_order(self, offset: int, data: bytes | memoryview, end: int) -> int:
         before = self.highest

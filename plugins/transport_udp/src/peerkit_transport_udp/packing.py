@@ -248,8 +248,10 @@ class Packing:
 
 def _end_of_run(payloads: list[bytes], start: int) -> int:
     """Where those end that are as long as the one at `start`; a shorter one may follow and belongs to them."""
-    end, size = len(payloads), len(payloads[start])
-    stop = start + 1
-    while stop < end and len(payloads[stop]) == size:
-        stop += 1
-    return stop + 1 if stop < end and len(payloads[stop]) < size else stop
+    sizes = list(map(len, payloads[start:] if start else payloads))
+    size, end = sizes[0], len(sizes)
+    if (stop := sizes.count(size)) < end:
+        stop = next(at for at, other in enumerate(sizes) if other != size)
+        if sizes[stop] < size:
+            stop += 1
+    return start + stop
