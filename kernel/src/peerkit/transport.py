@@ -15,7 +15,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from .address import Address
 from .errors import PeerkitError
@@ -300,6 +300,16 @@ class DatagramEndpoint(Protocol):
 
     def close(self) -> None:
         """Idempotent."""
+        ...
+
+
+@runtime_checkable
+class HopLimitedEndpoint(Protocol):
+    """What a `DatagramEndpoint` can also do where the system lets it."""
+
+    def send_short(self, remote: Address, data: Buffer, hop_limit: int) -> bool:
+        """Send one datagram that fewer than `hop_limit` (1..255) routers pass on: it opens our own towards `remote`
+        and never gets there.  Returns whether the system took it."""
         ...
 
 

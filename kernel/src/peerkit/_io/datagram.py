@@ -20,7 +20,7 @@ from ..address import Address
 from ..clock import Clock
 from ..errors import LimitExceeded
 from ..first_byte import FirstByteRegistry
-from ..transport import Buffer, DatagramEndpoint, DatagramHandler
+from ..transport import Buffer, DatagramEndpoint, DatagramHandler, HopLimitedEndpoint
 from .protocol_datagram import ProtocolEndpoint
 from .segments import MAX_DATAGRAM_BYTES, calls_of, segments_of
 from .socket_address import SockAddr, from_sockaddr, to_sockaddr
@@ -126,6 +126,24 @@ class BatchEndpoint:
         if not with_gso:
             taken = self._send_singly(buffers, segment_bytes, ancillary, target)
         return taken
+
+    def send_short(self, remote: Address, data: Buffer, hop_limit: int) -> bool:
+        if self._sock.fileno() < 0:
+            return False
+        _, target = to_sockaddr(remote.host, remote.port, str(remote))
+        level, option = (
+            (socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS) if self._is_v6 else (socket.IPPROTO_IP, socket.IP_TTL)
+        )
+        try:
+            usual = self._sock.getsockopt(level, option)
+            self._sock.setsockopt(level, option, hop_limit)
+            try:
+                self._sock.sendto(data, target)
+            finally:
+                self._sock.setsockopt(level, option, usual)
+        except OSError:
+            return False
+        return True
 
     async def open_more(self, n: int) -> Sequence[DatagramEndpoint]:
         if n > MAX_MORE_SOCKETS:
@@ -264,3 +282,4 @@ class BatchEndpoint:
 
 if TYPE_CHECKING:
     _fits: type[DatagramEndpoint] = BatchEndpoint
+    _limits_hops: type[HopLimitedEndpoint] = BatchEndpoint

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..address import Address
 from ..first_byte import FirstByteRegistry
-from ..transport import Buffer, DatagramEndpoint, DatagramHandler
+from ..transport import Buffer, DatagramEndpoint, DatagramHandler, HopLimitedEndpoint
 
 if TYPE_CHECKING:
     from .sim_host import SimHost
@@ -71,6 +71,11 @@ class SimDatagramEndpoint:
             net.loop.call_at(due, target.receive_datagrams, source, remote, b"".join(together), size)
         return len(segments)
 
+    def send_short(self, remote: Address, data: Buffer, hop_limit: int) -> bool:
+        """It opens every NAT of ours, and is gone before it comes to anybody's."""
+        source = Address(self._local.scheme, self._host.address_towards(remote.host), self._local.port)
+        return self.is_open and self._host.route("udp", source, remote) is not None
+
     async def open_more(self, n: int) -> Sequence[DatagramEndpoint]:
         return [self._host.bind_datagrams(self._local.host, 0) for _ in range(n)]
 
@@ -87,3 +92,4 @@ class SimDatagramEndpoint:
 
 if TYPE_CHECKING:
     _fits: type[DatagramEndpoint] = SimDatagramEndpoint
+    _limits_hops: type[HopLimitedEndpoint] = SimDatagramEndpoint

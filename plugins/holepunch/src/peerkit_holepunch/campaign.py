@@ -1,0 +1,66 @@
+"""What is tried with one peer, in which order, and when again.
+
+due ──strategies in order, none twice──▶ moved
+ ▲             │ all failed
+ └─5, 15, 60 min, or our addresses changed─┘
+"""
+
+from peerkit.clock import Rng
+
+from .strategy import ORDER, Nat, Strategy, verdict, why_not
+
+BACK_OFF_S = (300.0, 900.0, 3_600.0)  # guess: routers do not change often; a network that does change tells us
+JITTER = 0.1
+
+
+class Campaign:
+    """One per peer that we reach over a relay.
+
+    Attributes:
+        theirs: what the peer told of its router, `None` before it told.
+        attempts: made in this round.
+        began_at: when the round began.
+        next_at: when the next attempt is due.
+    """
+
+    def __init__(self, now: float, rng: Rng) -> None:
+        self._rng = rng
+        self._tried: set[Strategy] = set()
+        self._rounds = 0
+        self.theirs: Nat | None = None
+        self.attempts = 0
+        self.began_at = self.next_at = now
+
+    def next_strategy(self, ours: Nat, enabled: frozenset[Strategy]) -> Strategy | None:
+        """Counts as tried.  `None`: nothing is left that could help; call `give_up`."""
+        for strategy in ORDER:
+            if strategy in enabled and strategy not in self._tried and not why_not(strategy, ours, self.theirs):
+                self._tried.add(strategy)
+                self.attempts += 1
+                return strategy
+        return None
+
+    def untried(self, ours: Nat, enabled: frozenset[Strategy]) -> list[str]:
+        """What was left out, and why."""
+        return [
+            f"{strategy.words}: {why_not(strategy, ours, self.theirs) or 'switched off by a setting'}"
+            for strategy in ORDER
+            if strategy not in self._tried
+        ]
+
+    def give_up(self, ours: Nat, now: float) -> str:
+        """All failed: wait.  Returns why, as far as it can be told."""
+        wait_s = BACK_OFF_S[min(self._rounds, len(BACK_OFF_S) - 1)]
+        self._rounds += 1
+        self.began_at = self.next_at = now + wait_s * self._rng.uniform(1 - JITTER, 1 + JITTER)
+        self._tried.clear()
+        self.attempts = 0
+        return verdict(ours, self.theirs)
+
+    def restart(self, now: float) -> None:
+        """The network is another: what failed may work, and what is known of the peer's router may be old."""
+        self._rounds = 0
+        self._tried.clear()
+        self.attempts = 0
+        self.theirs = None
+        self.began_at = self.next_at = now
