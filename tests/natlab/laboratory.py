@@ -150,7 +150,13 @@ class Laboratory:
 
     def lose(self, per_mille: int) -> None:
         """Drop so many of 1,000 packets on their way through the internet, at random."""
-        rule = f"numgen random mod 1000 < {per_mille} drop" if per_mille else ""
+        self._forward(f"numgen random mod 1000 < {per_mille} drop" if per_mille else "")
+
+    def carry_udp(self, is_carried: bool) -> None:
+        """Whether the internet does."""
+        self._forward("" if is_carried else "meta l4proto udp drop")
+
+    def _forward(self, rule: str) -> None:
         chain = f"chain forward {{ type filter hook forward priority filter\n{rule}\n}}"
         self.internet.nft(f"flush ruleset\ntable ip trouble {{\n{chain}\n}}\n")
 

@@ -2,7 +2,7 @@
 
 Namespaces and nodes are made once: a dialer and a listener behind each kind.  On the internet itself run three more
 nodes, in three networks: everybody's first peers, who see from where each node comes, and help as their plugins let
-them.  Over TCP no node knows UDP; over UDP all may dial TCP too, which is how those without UDP reach anybody.
+them.  Over TCP this internet carries no UDP; over UDP all may dial TCP too, which is how those without UDP get there.
 """
 
 import time
@@ -14,15 +14,17 @@ from pathlib import Path
 from bench.standstill import Standstill, watching
 from peerkit import Address
 from peerkit.errors import PeerkitError
+from peerkit.identity import PeerId
 from peerkit.testing import NATS
 from tests.natlab.laboratory import Laboratory, laboratory
-from tests.natlab.nodes import LabNode, started
+from tests.natlab.nodes import LabNode, helpers, started
 from tests.natlab.promises import Attempt, Cell
 
 TRANSPORTS = ("udp", "tcp")
 PUBLIC_NODES = 3
 CONNECT_S = 20.0
-PATIENCE_S = 20.0  # for a session to become direct
+KNOWN_S = 60.0  # until a node has found out how others reach it
+PATIENCE_S = 20.0  # for a relayed session to become direct
 
 
 class Matrix:
@@ -46,12 +48,16 @@ class Matrix:
         self._dialers = dialers
         self._listeners = listeners
         self._standstill = standstill
+        self._patience_s = PATIENCE_S if "holepunch" in helpers() else 0.0
 
     def meet(self) -> None:
-        """Everybody connects to every public node."""
+        """Everybody connects to every public node; then the listeners get to know how they can be reached."""
         for node in (*self._dialers.values(), *self._listeners.values()):
             for public in self._public:
                 node.connect_to(public, CONNECT_S)
+        deadline = time.monotonic() + KNOWN_S
+        while time.monotonic() < deadline and not all(map(self._ways, self._listeners.values())):
+            time.sleep(0.2)
 
     def cell(self, dialer: str, listener: str, runs: int) -> Cell:
         attempts = [self.attempt(self._dialers[dialer], self._listeners[listener]) for _ in range(runs)]
@@ -63,7 +69,7 @@ class Matrix:
         try:
             path = self._connect(dialer, listener)
             seconds = self._standstill.seconds(began_at, time.monotonic())
-            while path == "relayed" and seconds < PATIENCE_S:
+            while path == "relayed" and seconds < self._patience_s:
                 time.sleep(0.02)
                 path = dialer.peers().get(listener.peer_id, {"path": ""})["path"]
                 seconds = self._standstill.seconds(began_at, time.monotonic())
@@ -74,18 +80,20 @@ class Matrix:
             self._part(dialer, listener)
 
     def _connect(self, dialer: LabNode, listener: LabNode) -> str:
-        """By the addresses of the listener's record, direct ones first, as a public node tells them."""
-        known = self._public[0].peers()[listener.peer_id]["addresses"]
-        addresses = [address for text in known if not (address := Address.parse(text)).is_local]
-        ways = [a for a in addresses if a.scheme == self._transport] + [a for a in addresses if a.scheme == "relay"]
         failed: PeerkitError | None = None
-        for way in ways:
+        for way in self._ways(listener):
             try:
-                answer = dialer.ask("connect", target=f"{way}/{listener.peer_id}", timeout_s=CONNECT_S)
+                answer = dialer.ask("connect", target=str(way), timeout_s=CONNECT_S)
                 return str(answer["path"])
             except PeerkitError as exc:
                 failed = exc
         raise failed or PeerkitError("the listener has no address that looks public")
+
+    def _ways(self, listener: LabNode) -> list[Address]:
+        """The addresses of its record as a public node has it, direct ones first."""
+        known = [Address.parse(text) for text in self._public[0].peers()[listener.peer_id]["addresses"]]
+        public = [address.with_peer(PeerId.parse(listener.peer_id)) for address in known if not address.is_local]
+        return [each for scheme in (self._transport, "relay") for each in public if each.scheme == scheme]
 
     def _part(self, dialer: LabNode, listener: LabNode) -> None:
         dialer.leave(listener)
@@ -110,11 +118,11 @@ def matrix(
     """
     public = [lab.site() for _ in range(public_nodes)]
     sites = [lab.site(NATS[kind]) for kind in (*dialers, *listeners)]
-    dials = ["tcp"] if transport == "tcp" else ["udp", "tcp"]
+    lab.carry_udp(transport == "udp")
     with ExitStack() as stack:
         starting = [
-            stack.enter_context(started(public, folder, ["tcp", "udp"], ["tcp", "udp"])),
-            stack.enter_context(started(sites, folder, [transport], dials)),
+            stack.enter_context(started(public, folder, TRANSPORTS)),
+            stack.enter_context(started(sites, folder, [transport])),
         ]
         for node in (node for nodes in starting for node in nodes):
             node.wait_until_ready()

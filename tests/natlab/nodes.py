@@ -13,10 +13,10 @@ from peerkit.errors import PeerkitError
 from tests.natlab.laboratory import Site
 
 PORT = 4_433
+UDP_S = 5.0  # then TCP is tried
 NETWORK = "natlab"
 HELPFUL = ("public_address", "relay", "holepunch")  # whichever of them are installed
 SEEKING = ("discovery_kademlia", "lan_broadcast", "search", "warehouse")
-TRANSPORTS = ("transport_tcp", "transport_udp")
 _PROFILE = """\
 [node]
 extends = "local"
@@ -36,12 +36,11 @@ class LabNode:
         site: where it is.
     """
 
-    def __init__(self, site: Site, process: "subprocess.Popen[str]", data_dir: Path, schemes: Sequence[str]) -> None:
+    def __init__(self, site: Site, process: "subprocess.Popen[str]", data_dir: Path) -> None:
         self.site = site
         self.data_dir = data_dir
         self.peer_id = ""
         self._process = process
-        self._schemes = schemes
         self._client: SyncClient | None = None
 
     def wait_until_ready(self) -> None:
@@ -66,19 +65,11 @@ class LabNode:
         return {peer["peer_id"]: peer for peer in self.ask("peers")}
 
     def connect_to(self, public: "LabNode", timeout_s: float) -> None:
-        """Connect to a node on the internet: the first of its addresses that leads there.
-
-        Raises:
-            PeerkitError: none does.
-        """
-        failed: PeerkitError | None = None
-        for scheme in self._schemes:
-            try:
-                self.ask("connect", target=f"{scheme}://{public.site.external}:{PORT}", timeout_s=timeout_s)
-                return
-            except PeerkitError as exc:
-                failed = exc
-        raise failed or PeerkitError("no transport is enabled")
+        """Connect to a node on the internet, over TCP where UDP does not get there."""
+        try:
+            self.ask("connect", target=f"udp://{public.site.external}:{PORT}", timeout_s=UDP_S)
+        except PeerkitError:
+            self.ask("connect", target=f"tcp://{public.site.external}:{PORT}", timeout_s=timeout_s)
 
     def leave(self, other: "LabNode") -> None:
         """End the session with a peer and forget that it ever was."""
@@ -94,19 +85,16 @@ class LabNode:
 
 
 @contextmanager
-def started(
-    sites: Sequence[Site], folder: Path, listen: Sequence[str], transports: Sequence[str]
-) -> Iterator[Sequence[LabNode]]:
+def started(sites: Sequence[Site], folder: Path, listen: Sequence[str]) -> Iterator[Sequence[LabNode]]:
     """Start a node on the first host of each site, all at once, and end them afterwards.
 
     Args:
         folder: for their data directories, which are new.
         listen: schemes, each on `PORT`.
-        transports: what they may dial with.
     """
     name = f"{'-'.join(listen)}-{sites[0].number}"
     profile = folder / f"{name}.toml"
-    profile.write_text(_profile(listen, transports))
+    profile.write_text(_profile(listen))
     with ExitStack() as stack:
         nodes = []
         for site in sites:
@@ -117,18 +105,22 @@ def started(
             process = subprocess.Popen(
                 host.space.command(sys.executable, *words), stdout=subprocess.PIPE, stderr=log, text=True
             )
-            nodes.append(LabNode(site, process, data_dir, transports))
+            nodes.append(LabNode(site, process, data_dir))
             stack.callback(nodes[-1].end)
         yield nodes
 
 
-def _profile(listen: Sequence[str], transports: Sequence[str]) -> str:
+def helpers() -> list[str]:
+    """The plugins of `HELPFUL` that are installed."""
     installed = {point.name for point in entry_points(group="peerkit")}
-    enable = [name for name in HELPFUL if name in installed]
+    return [name for name in HELPFUL if name in installed]
+
+
+def _profile(listen: Sequence[str]) -> str:
+    enable = helpers()
+    installed = {point.name for point in entry_points(group="peerkit")}
     # Who finds whom by itself would be no pair of the matrix.
-    disable = [name for name in (*SEEKING, *TRANSPORTS) if name in installed]
-    for scheme in transports:
-        disable.remove(f"transport_{scheme}")
+    disable = [name for name in SEEKING if name in installed]
     return _PROFILE.format(
         network=NETWORK,
         listen=", ".join(f'"{scheme}://0.0.0.0:{PORT}"' for scheme in listen),
