@@ -19,7 +19,7 @@ from peerkit._io.system_platform import SystemClock
 from peerkit.address import Address
 from peerkit.errors import ConnectFailed, LimitExceeded, PluginConflictError
 from peerkit.first_byte import FirstByteRegistry
-from peerkit.transport import DatagramEndpoint
+from peerkit.transport import DatagramEndpoint, HopLimitedEndpoint
 
 
 class Inbox:
@@ -65,6 +65,25 @@ def test_a_batch_arrives_whole_and_from_where_it_was_sent(on_loop: OnLoop, host:
         a.close()
         b.close()
         a.close()
+
+    on_loop(main())
+
+
+@pytest.mark.skipif(not hasattr(socket.socket, "recvmsg_into"), reason="this system has no recvmsg")
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_a_short_lived_datagram_leaves_the_others_as_they_were(on_loop: OnLoop, host: str) -> None:
+    async def main() -> None:
+        a, b = await open_datagrams(host, 0, SystemClock()), await open_datagrams(host, 0, SystemClock())
+        assert isinstance(a, BatchEndpoint) and isinstance(a, HopLimitedEndpoint)
+        inbox = Inbox(b)
+        is_v6 = host == "::1"
+        option = (socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS) if is_v6 else (socket.IPPROTO_IP, socket.IP_TTL)
+        usual = a._sock.getsockopt(*option)
+        assert a.send_short(b.local, b"opener", 1) and await inbox.until(1) == [b"opener"], "there is no router here"
+        assert a._sock.getsockopt(*option) == usual > 1
+        a.close()
+        assert not a.send_short(b.local, b"opener", 1)
+        b.close()
 
     on_loop(main())
 
