@@ -208,14 +208,14 @@ class HolepunchPlugin:
                 continue
             await crossing.ended.wait()
             counts = crossing.counts
-            failed = outcome_of(counts.sent, counts.heard, counts.answered) if is_relayed(session) else ""
+            failed = "" if is_direct(session) else outcome_of(counts.sent, counts.heard, counts.answered)
             return Try(strategy.words, at, name, failed, counts.sent, counts.heard, counts.answered)
         outcome = "; ".join(reasons) or "no common peer that is reached directly over UDP speaks the protocol"
-        return Try(strategy.words, at, name, "" if not is_relayed(session) else outcome)
+        return Try(strategy.words, at, name, "" if is_direct(session) else outcome)
 
     def _coordinators(self, session: Session) -> list[Session]:
         """Whom to ask: the relay of the path, then other peers that are reached directly."""
-        via = session.paths[0].remote.via
+        via = session.remote.via
         relay = self._control.find(via) if via is not None else None
         others = [peer.session for peer in self._ctx.pool.peers()]
         self._ctx.rng.shuffle(others)
@@ -224,13 +224,17 @@ class HolepunchPlugin:
 
 
 def is_relayed(session: Session) -> bool:
-    return session.paths[0].kind is PathKind.RELAYED
+    return any(path.is_active and path.kind is PathKind.RELAYED for path in session.paths)
+
+
+def is_direct(session: Session) -> bool:
+    """Whether it is there, and over no relay."""
+    return session.is_open and not is_relayed(session)
 
 
 def may_coordinate(session: Session) -> bool:
     """Whether its other end sees a mapping of ours that probes can use."""
-    path = session.paths[0]
-    return session.is_open and PROTOCOL in session.protocols and path.remote.scheme == "udp" and not is_relayed(session)
+    return is_direct(session) and PROTOCOL in session.protocols and session.remote.scheme == "udp"
 
 
 def _fits(plugin: HolepunchPlugin) -> Diagnosis:

@@ -106,7 +106,7 @@ class Crossings:
         now = self._ctx.clock.now()
         for endpoint, (session, adopted_at) in tuple(self._adopted.items()):
             ways = [path for path in session.paths if path.local.port == endpoint.local.port] if session.is_open else []
-            is_relayed = session.paths[0].kind is PathKind.RELAYED
+            is_relayed = any(path.is_active and path.kind is PathKind.RELAYED for path in session.paths)
             is_used = any(path.is_active or is_relayed for path in ways)
             if not is_used and now >= adopted_at + SETTLE_S:
                 del self._adopted[endpoint]

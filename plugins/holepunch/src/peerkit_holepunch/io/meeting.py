@@ -161,7 +161,7 @@ class Meetings:
         return codec.encode_met(Met(make_answer(self._ctx.sign, offer, nonce, nat, refusal)))
 
     def _refusal(self, session: Session, strategy: Strategy) -> str:
-        if session.paths[0].kind is not PathKind.RELAYED:
+        if not any(path.is_active and path.kind is PathKind.RELAYED for path in session.paths):
             return "the session is on a direct path here"
         own = self._crossings.with_peer(session.peer_id)
         if own is not None and own.is_asker and self._ctx.peer_id < session.peer_id:
