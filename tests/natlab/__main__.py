@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -19,6 +20,7 @@ def main() -> int:
     if why := missing():
         print(f"natlab: {why}", file=sys.stderr)
         return 2
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the nodes end with us
     given = int(os.environ.get("RUNS") or 0)
     kinds = os.environ.get("KINDS", "").split() or list(NATS)
     transports = os.environ.get("TRANSPORTS", "").split() or TRANSPORTS
