@@ -160,6 +160,32 @@ class NetworkKey(Protocol):
     def derive(self, label: bytes, length: int = 32) -> bytes: ...
 
 
+@dataclass(frozen=True, slots=True)
+class PortMapping:
+    """A port that the router forwards to us.
+
+    Attributes:
+        internal, external: our listener there and here.  An external host that is not public tells of a second NAT.
+        protocol: how the router was asked: `pcp`, `nat_pmp` or `upnp`.
+        gateway: the router.
+        expires_at: of `Clock.now`, unless renewed.
+    """
+
+    internal: Address
+    external: Address
+    protocol: str
+    gateway: str
+    expires_at: float
+
+
+class PortMapper(Protocol):
+    """Asks the router for port mappings."""
+
+    def mappings(self) -> Sequence[PortMapping]:
+        """Those in force now."""
+        ...
+
+
 class AddressBook(Protocol):
     """Peer records that this node knows; bounded, kept on disk."""
 
@@ -333,6 +359,7 @@ SESSION_CONTROL: Capability[SessionControl] = Capability("peerkit.session_contro
 OWN_ADDRESSES: Capability[OwnAddresses] = Capability("peerkit.own_addresses/1")
 DIAGNOSIS: Capability[Diagnosis] = Capability("peerkit.diagnosis/1", many=True)
 NETWORK_KEY: Capability[NetworkKey] = Capability("peerkit.network_key/1")
+PORT_MAPPER: Capability[PortMapper] = Capability("peerkit.port_mapper/1")
 PEER_ROUTING: Capability[PeerRouting] = Capability("peerkit.peer_routing/1")
 CONTENT_ROUTING: Capability[ContentRouting] = Capability("peerkit.content_routing/1")
 RECORD_STORE: Capability[RecordStore] = Capability("peerkit.record_store/1")

@@ -1,0 +1,1 @@
+"""What touches the wire: exchanges of datagrams and of HTTP, and a mapper of each protocol on them."""
