@@ -108,14 +108,20 @@ class LeaseKeeper:
 
     async def _check(self) -> None:
         self._check_at = self._clock.now() + self._settings.check_s
+        mapper = self._working[0]
         for wanted, lease in list(self.leases.items()):
             try:
-                if not await self._working[0].is_kept(wanted, lease.granted):
-                    self.renew_all()  # a router that forgot one forgot them all
-                    return
+                try:
+                    is_kept = await mapper.is_kept(wanted, lease.granted)
+                except MappingFailed:
+                    await mapper.probe()  # a router that restarted may serve UPnP at another port
+                    is_kept = await mapper.is_kept(wanted, lease.granted)
             except MappingFailed as exc:
-                self.failures[self.protocol] = str(exc)
+                self.failures[mapper.name] = str(exc)
                 return  # renewal will tell
+            if not is_kept:
+                self.renew_all()  # a router that forgot one forgot them all
+                return
 
     async def _map(self, wanted: Wanted, lease: Lease | None) -> None:
         reason = ""
