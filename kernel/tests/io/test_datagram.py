@@ -70,6 +70,22 @@ def test_a_batch_arrives_whole_and_from_where_it_was_sent(on_loop: OnLoop, host:
 
 
 @pytest.mark.skipif(not hasattr(socket.socket, "recvmsg_into"), reason="this system has no recvmsg")
+def test_many_small_datagrams_do_not_take_a_turn_each(on_loop: OnLoop) -> None:
+    async def main() -> None:
+        a, b = await open_datagrams("127.0.0.1", 0, SystemClock()), await open_datagrams("127.0.0.1", 0, SystemClock())
+        inbox, turns = Inbox(b, 0, 200), list[int]()
+        b.register(201, 255, lambda *_: None, lambda: turns.append(len(inbox.segments)))
+        for i in range(200):
+            assert a.send_batch(None, b.local, 20, [bytes([i]) * 20]) == 1
+        assert await inbox.until(200)
+        assert len(turns) < 50, turns
+        a.close()
+        b.close()
+
+    on_loop(main())
+
+
+@pytest.mark.skipif(not hasattr(socket.socket, "recvmsg_into"), reason="this system has no recvmsg")
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
 def test_a_short_lived_datagram_leaves_the_others_as_they_were(on_loop: OnLoop, host: str) -> None:
     async def main() -> None:

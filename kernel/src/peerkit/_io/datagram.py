@@ -32,9 +32,10 @@ IP_MTU_DISCOVER, IPV6_MTU_DISCOVER, PMTUDISC_PROBE = 10, 23, 3  # do not fragmen
 WANTED_BUFFER_BYTES = 4 * 1024 * 1024  # the system grants what its sysctl allows
 RECEIVE_BYTES = 65_536
 RECEIVES_PER_TURN = 16  # then others get their turn: a flood must not stop the timers
-SMALL_BYTES = (
-    1_000  # so little is a request or an acknowledgement, behind which mostly nothing waits: to ask costs a call
-)
+# So little is a request or an acknowledgement, behind which mostly nothing waits: to ask costs a call, and is left to
+# every sixteenth turn.  When that finds more, turns read on: a flood of small datagrams must not cost a turn for each.
+SMALL_BYTES = 1_000
+LOOK_EVERY = 16
 MAX_CACHED_ADDRESSES = 1_024  # strangers choose the source address: the cache is emptied when full
 MAX_MORE_SOCKETS = 512
 _ANCILLARY_BYTES = 128
@@ -73,6 +74,8 @@ class BatchEndpoint:
         self._locals: dict[bytes, Address] = {}
         self._sockaddrs: dict[tuple[str, int], SockAddr] = {}
         self._without_gso: set[SockAddr] = set()
+        self._is_crowded = False  # small datagrams came more than one at a time
+        self._lone_turns = 0
         self._has_pktinfo = self._is_wildcard and self._ask_for_pktinfo()
         self.has_gso = self._has(UDP_SEGMENT, 0)
         self.has_gro = self._has(UDP_GRO, 1)
@@ -192,10 +195,11 @@ class BatchEndpoint:
     def _on_readable(self) -> None:
         buffer, sock, registry = self._buffer, self._sock, self._registry
         try:
-            for _ in range(RECEIVES_PER_TURN):
+            for at in range(RECEIVES_PER_TURN):
                 try:
                     count, ancillary, _, source = sock.recvmsg_into([buffer], _ANCILLARY_BYTES)
                 except (BlockingIOError, InterruptedError):
+                    self._is_crowded = self._is_crowded and at > 1
                     return
                 except OSError:
                     if sock.fileno() < 0:  # a handler closed us
@@ -211,8 +215,12 @@ class BatchEndpoint:
                     else:
                         local = self._local_of(kind, data)
                 registry.dispatch(memoryview(buffer)[:count], segment_bytes, local, remote, self._clock.now())
-                if count < SMALL_BYTES:
-                    return
+                if at:
+                    self._is_crowded = True
+                elif count < SMALL_BYTES and not self._is_crowded:
+                    self._lone_turns += 1
+                    if self._lone_turns % LOOK_EVERY:
+                        return
         finally:
             registry.turn_over()
 
