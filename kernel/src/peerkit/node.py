@@ -80,6 +80,7 @@ class Node:
         self.operations = OperationRegistry()
         self.routines = RoutineScheduler(services.supervisor, platform.clock, platform.rng)
         self.started_at = platform.clock.now()
+        self._told_addresses: tuple[Address, ...] = ()
 
     def __repr__(self) -> str:
         return f"<Node {self.peer_id.short}>"
@@ -235,6 +236,7 @@ class Node:
         await listeners.listen([Address.parse(text) for text in setup.listen])
         self._own.listen_on(listeners.addresses)
         self._own.on_change = self._record_changed
+        self._told_addresses = self.addresses
 
         async def save() -> None:
             await store.save(book, self._own.sequence)
@@ -287,8 +289,10 @@ class Node:
         )
 
     def _record_changed(self) -> None:
-        """Tell our peers."""
-        self.events.emit(AddressesChanged(tuple(str(a) for a in self.addresses)))
+        """Tell our peers, and who listens if the addresses are others."""
+        if self.addresses != self._told_addresses:
+            self._told_addresses = self.addresses
+            self.events.emit(AddressesChanged(tuple(str(a) for a in self.addresses)))
         for session in self._pool.sessions():
             session.send_own_record()
 
