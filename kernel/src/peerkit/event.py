@@ -51,7 +51,8 @@ class PeerDisconnected(Event):
 
 @dataclass(frozen=True, slots=True)
 class SessionPathsChanged(Event):
-    """A session moved to another path, or its peer can be reached by more or fewer of them."""
+    """A session moved to another path, or its peer can be reached by more or fewer of them; also when a transient
+    session begins over a relay."""
 
     peer_id: PeerId
     address: str  # of the active path

@@ -104,6 +104,19 @@ def test_a_birthday_joins_port_restricted_and_symmetric(kinds: tuple[str, str], 
     between(*kinds, test)
 
 
+def test_a_transient_session_that_lasts_moves_too() -> None:
+    """As a transfer's does, which has no place among the members."""
+
+    async def test(at: Homes) -> None:
+        await asyncio.sleep(10)
+        async with at.a.pool.transient(at.b.record) as session:
+            assert kind(session) is PathKind.RELAYED and not [p for p in at.a.peers() if p.id == at.b.peer_id]
+            assert isinstance(await punched(at.a), Punched)
+            assert kind(session) is not PathKind.RELAYED and await session.request(ECHO.id, b"x") == b"x"
+
+    between("port_restricted", "port_restricted", test)
+
+
 def test_two_symmetric_routers_stay_on_the_relay_and_the_doctor_says_why(probes: Sent) -> None:
     async def test(at: Homes) -> None:
         session = await at.meet()

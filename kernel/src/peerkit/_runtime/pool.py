@@ -23,7 +23,7 @@ from ..event import PeerConnected, PeerDisconnected, SessionPathsChanged
 from ..identity import PeerId
 from ..record import PeerRecord
 from ..session import Code, DialTarget, Pool, Purpose, Session
-from ..transport import Buffer, DatagramEndpoint
+from ..transport import Buffer, DatagramEndpoint, PathKind
 from ..trust import Action, Question
 from .dialing import DialPlan, Target
 from .event_bus import EventBus
@@ -312,6 +312,8 @@ class RuntimePool:
         self.book.reached(session.peer_id, self.context.clock.wall())
         if session.purpose is Purpose.TRANSIENT:
             self._transients.setdefault(session.peer_id, session)
+            if session.paths[0].kind is PathKind.RELAYED:
+                self.paths_changed(session)  # somebody may know a better one
             return
         peer = self._members.get(session.peer_id)
         if peer is None:

@@ -14,7 +14,7 @@ from peerkit.event import AddressesChanged, PeerConnected, PeerDisconnected, Ses
 from peerkit.identity import PeerId
 from peerkit.plugin import PluginContext, hookimpl
 from peerkit.protocol import ProtocolSpec
-from peerkit.session import Session
+from peerkit.session import Purpose, Session
 from peerkit.transport import PathKind
 
 from . import codec
@@ -30,6 +30,7 @@ from .transcript import Transcript, Try, outcome_of
 
 MAX_COORDINATORS = 3  # of one attempt: the relay of the path, then others
 SETTLE_S = 0.2  # a session that just came may be about to move by itself
+TRANSIENT_S = 1.0  # a transient one may be for one request, which is sooner done than a hole is punched
 OTHER_END_S = 3.0  # the acceptor leaves the first word to the dialer, whose addresses may have changed too
 MAX_AT_ONCE = 4  # campaigns that probe at the same time
 SWEEP_S = 10.0
@@ -138,7 +139,8 @@ class HolepunchPlugin:
         """Begin a campaign, where it is ours to begin and none runs."""
         wanted = is_relayed(session) and PROTOCOL in session.protocols and (session.is_dialer or has_changed)
         if wanted and session.peer_id not in self._pursuits:
-            wait_s = SETTLE_S if session.is_dialer else OTHER_END_S
+            is_member = session.purpose is Purpose.MEMBER
+            wait_s = (SETTLE_S if is_member else TRANSIENT_S) if session.is_dialer else OTHER_END_S
             campaign = Campaign(self._ctx.clock.now() + wait_s, self._ctx.rng)
             self._pursuits[session.peer_id] = Pursuit(campaign)
             self._ctx.spawn(self._pursue(session.peer_id), f"punch {session.peer_id.short}")
@@ -169,8 +171,8 @@ class HolepunchPlugin:
         return True
 
     def _relayed(self, peer_id: PeerId) -> Session | None:
-        peer = self._ctx.pool.get(peer_id)
-        return peer.session if peer is not None and peer.session.is_open and is_relayed(peer.session) else None
+        session = self._control.find(peer_id)
+        return session if session is not None and is_relayed(session) else None
 
     async def _try(self, session: Session, campaign: Campaign) -> bool:
         """One strategy, or the end of a round.  `True`: the session has moved."""
