@@ -79,7 +79,8 @@ def test_bulk_arrives_whole_and_the_datagrams_grow(datagram_bytes: int) -> None:
         peer = await a.connect(b.addresses[0])
         assert await send_bulk(peer, 8 << 20) == 8 << 20
         (path,) = peer.session.paths
-        assert path.max_datagram_bytes == datagram_bytes
+        # A probe may be lost on a busy machine; the search then ends by less than its last step (20 bytes) too low.
+        assert datagram_bytes - 20 < path.max_datagram_bytes <= datagram_bytes
         assert path.window_bytes > 10_000
         changes = [e.event for e in a.events.recent() if isinstance(e.event, SessionPathsChanged)]
         assert len(changes) <= 1, "larger datagrams are no other path"
