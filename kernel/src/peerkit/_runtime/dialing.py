@@ -20,7 +20,7 @@ from ..errors import ConnectFailed, PeerUnreachable, TrustDenied
 from ..identity import PeerId
 from ..platform import Platform
 from ..session import Purpose
-from ..transport import DatagramEndpoint, Pipe, StreamTransport
+from ..transport import Pipe, StreamTransport
 from ..trust import Action, Question
 from .dial_attempt import Dial, Overtaken, RuntimeAttempt
 from .endpoints import Endpoints
@@ -177,7 +177,9 @@ class DialPlan:
         try:
             if address.scheme in self._datagrams:
                 attempt = RuntimeAttempt(context, dial, address, expected, target.static_key)
-                session = await self._over_datagrams(attempt, await self._endpoints.towards(address))
+                endpoint = await self._endpoints.towards(address)
+                self._datagrams[address.scheme].dial(address, endpoint, attempt)
+                session = await attempt.session()
             elif address.scheme in self._circuits:
                 session = await self._over_circuit(dial, address, expected, target.static_key)
             else:
@@ -191,26 +193,20 @@ class DialPlan:
         self._backoff.succeeded(key)
         return session
 
-    async def _over_datagrams(self, attempt: RuntimeAttempt, endpoint: DatagramEndpoint) -> RuntimeSession:
-        transport = self._datagrams.get(attempt.address.scheme) or self._carrier_of_circuits(attempt.address)
-        transport.dial(attempt.address, endpoint, attempt)
-        return await attempt.session()
-
-    def _carrier_of_circuits(self, address: Address) -> DatagramTransport:
-        if not self._datagrams:
-            raise ConnectFailed(str(address.without_peer()), "no enabled transport of datagrams could use a circuit")
-        return max(self._datagrams.values(), key=lambda transport: transport.preference)
-
     async def _over_circuit(
         self, dial: Dial, address: Address, expected: PeerId | None, static_key: bytes
     ) -> RuntimeSession:
         if expected is None:
             raise ConnectFailed(str(address), "the address does not say which peer is meant behind the relay")
+        if not self._datagrams:
+            raise ConnectFailed(str(address.without_peer()), "no enabled transport of datagrams could use a circuit")
+        transport = max(self._datagrams.values(), key=lambda transport: transport.preference)
         endpoint = await self._circuits[address.scheme].open(address.with_peer(expected))
         try:
             self._endpoints.adopt(endpoint)
             attempt = RuntimeAttempt(self._context, dial, address, expected, static_key)
-            return await self._over_datagrams(attempt, endpoint)
+            transport.dial(address, endpoint, attempt)
+            return await attempt.session()
         except BaseException:
             self._endpoints.drop(endpoint)
             raise

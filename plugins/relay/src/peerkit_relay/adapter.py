@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from peerkit.address import Address
-from peerkit.capabilities import DIAGNOSIS, DIALER, OWN_ADDRESSES, SESSION_CONTROL, Finding
+from peerkit.capabilities import DIAGNOSIS, DIALER, SESSION_CONTROL, Finding
 from peerkit.datagram import CircuitTransport
 from peerkit.errors import LimitExceeded, NotFound, PeerkitError, RemoteProtocolError, TrustDenied
 from peerkit.identity import PeerId
@@ -34,7 +34,6 @@ class RelayPlugin:
     def __init__(self, ctx: PluginContext[RelaySettings]) -> None:
         self._ctx = ctx
         self._control = ctx.require(SESSION_CONTROL)
-        self._own = ctx.require(OWN_ADDRESSES)
         self._service = RelayService(ctx.settings, ctx.rng)
         self._client = RelayClient(ctx)
         self._keeper = Keeper(ctx.spawn, ctx.require(DIALER), self._control)
@@ -138,11 +137,8 @@ class RelayPlugin:
             self._end(circuit, ask.reason, but=by)
 
     def _carried(self, session: Session, datagram: bytes) -> None:
-        if datagram[:1] == b"\x01":
-            head = codec.HEADER
-            if len(datagram) > head.size:
-                circuit_id = head.unpack_from(datagram)[1]
-                self._client.receive(session.peer_id, circuit_id, memoryview(datagram)[head.size :])
+        if datagram.startswith(codec.FROM_RELAY_BYTE):
+            self._client.receive(session.peer_id, datagram)
             return
         forwarded = self._service.forward(session.peer_id, datagram)
         if forwarded is not None:

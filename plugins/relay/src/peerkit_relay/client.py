@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 
 from peerkit.address import Address, Contact
 from peerkit.capabilities import (
@@ -18,7 +19,17 @@ from peerkit.plugin import PluginContext
 from peerkit.session import DialTarget, Session
 
 from .circuit import PROTOCOL, CircuitEndpoint
-from .codec import CircuitTerms, Close, Connect, Incoming, Reserve, decode_circuit, decode_reservation, encode_ask
+from .codec import (
+    HEADER,
+    CircuitTerms,
+    Close,
+    Connect,
+    Incoming,
+    Reserve,
+    decode_circuit,
+    decode_reservation,
+    encode_ask,
+)
 from .settings import RelaySettings
 
 MAX_CIRCUITS = 64  # of ours, both ways: each is a socket to all that watch endpoints
@@ -28,9 +39,17 @@ SPENT = 0.75  # of a circuit's seconds or bytes: time to open the next one
 RETRY_S = 30.0  # a relay that refused is asked again after so long
 
 
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A reservation that a relay granted."""
+
+    renew_at: float
+    ends_at: float
+
+
 class RelayClient:
     """Attributes:
-    reservations: relay → until when, by `Clock.now`.
+    reservations: by relay.
     refusals: relay → why it did not serve us, and when it may be asked again.
     circuits: our ends, by relay and id.
     """
@@ -44,9 +63,8 @@ class RelayClient:
         self._endpoints = ctx.require(DATAGRAM_ENDPOINTS)
         self._own = ctx.require(OWN_ADDRESSES)
         self._reach = ctx.find(REACHABILITY)
-        self.reservations: dict[PeerId, float] = {}
+        self.reservations: dict[PeerId, Lease] = {}
         self.refusals: dict[PeerId, tuple[str, float]] = {}
-        self._renew_at: dict[PeerId, float] = {}
         self.circuits: dict[tuple[PeerId, int], CircuitEndpoint] = {}
         self._unused_since: dict[CircuitEndpoint, float] = {}
         self._opened: dict[CircuitEndpoint, tuple[Address, float]] = {}  # those that we dialled, whereto and when
@@ -70,12 +88,12 @@ class RelayClient:
         """Have as many reservations as the settings ask for: renew, ask others, tell the record."""
         now = self._now()
         for relay in tuple(self.reservations):
-            if self.reservations[relay] <= now or self._control.find(relay) is None:
-                self._forget(relay)
+            if self.reservations[relay].ends_at <= now or self._control.find(relay) is None:
+                del self.reservations[relay]
         if not self.is_needed:
             self.reservations.clear()
         else:
-            due = [relay for relay in self.reservations if self._renew_at[relay] <= now]
+            due = [relay for relay in self.reservations if self.reservations[relay].renew_at <= now]
             wanted = self._ctx.settings.relays - len(self.reservations)
             fresh = [relay for relay in self._candidates() if self.refusals.get(relay, ("", 0.0))[1] <= now]
             for relay in due + fresh[: max(wanted, 0)]:
@@ -98,12 +116,7 @@ class RelayClient:
                 del self.refusals[next(iter(self.refusals))]
             return
         self.refusals.pop(relay, None)
-        self.reservations[relay] = now + life_s
-        self._renew_at[relay] = now + life_s / 2
-
-    def _forget(self, relay: PeerId) -> None:
-        self.reservations.pop(relay, None)
-        self._renew_at.pop(relay, None)
+        self.reservations[relay] = Lease(now + life_s / 2, now + life_s)
 
     def _addresses_over(self, relay: PeerId) -> Sequence[Address]:
         """Where others find the relay: its first public UDP address, and its TCP one where that has another port."""
@@ -158,13 +171,12 @@ class RelayClient:
         address = Address("relay", remote.host, remote.port, None, relay)
         self._endpoints.adopt(self._add(incoming.circuit, address, relay, incoming.dialer))
 
-    def receive(self, relay: PeerId, circuit_id: int, datagram: memoryview) -> bool:
-        """A datagram out of a circuit; `False`: there is no such circuit."""
-        endpoint = self.circuits.get((relay, circuit_id))
-        if endpoint is None:
-            return False
-        endpoint.receive(datagram, self._now())
-        return True
+    def receive(self, relay: PeerId, datagram: bytes) -> None:
+        """What a relay hands on, with its header; of no circuit of ours it is dropped."""
+        if len(datagram) > HEADER.size:
+            endpoint = self.circuits.get((relay, HEADER.unpack_from(datagram)[1]))
+            if endpoint is not None:
+                endpoint.receive(memoryview(datagram)[HEADER.size :], self._now())
 
     def closed_by_relay(self, relay: PeerId, circuit_id: int) -> None:
         endpoint = self.circuits.pop((relay, circuit_id), None)

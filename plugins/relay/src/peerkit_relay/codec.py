@@ -22,6 +22,7 @@ MAX_DATAGRAM_BYTES = 16_384  # guess: beyond it a packet costs little less for i
 MAX_LIFE_S = 86_400
 HEADER = struct.Struct("!BI")
 TO_RELAY, FROM_RELAY = 0, 1
+FROM_RELAY_BYTE = bytes((FROM_RELAY,))  # in place of the first byte, when a relay hands a datagram on
 
 
 @dataclass(frozen=True, slots=True)

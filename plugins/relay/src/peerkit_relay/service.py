@@ -12,7 +12,7 @@ from peerkit.clock import Rng
 from peerkit.errors import LimitExceeded, NotFound
 from peerkit.identity import PeerId
 
-from .codec import FROM_RELAY, HEADER, TO_RELAY
+from .codec import FROM_RELAY, FROM_RELAY_BYTE, HEADER, TO_RELAY
 from .settings import RelaySettings
 
 
@@ -107,7 +107,7 @@ class RelayService:
         circuit.carried_bytes += len(datagram)
         if circuit.carried_bytes > self._settings.circuit_bytes:
             return None
-        return receiver, b"\x01" + datagram[1:]
+        return receiver, FROM_RELAY_BYTE + datagram[1:]
 
     def close(self, circuit_id: int, by: PeerId) -> Circuit | None:
         """One of the two ends it; `None` when it is not theirs."""
