@@ -52,6 +52,8 @@ def test_wrong_addresses_say_why(text: str, says: str) -> None:
         ("::ffff:8.8.8.8", "8.8.8.0/24", False),  # an IPv4-mapped address is the IPv4 one, or it would count twice
         ("2a00:1450:4001:81b::200e", "2a00:1450:4001:800::/56", False),
         ("10.1.2.3", "10.1.2.0/24", True),
+        ("100.64.1.2", "100.64.1.0/24", True),
+        ("100.128.1.2", "100.128.1.0/24", False),
         ("127.0.0.1", "127.0.0.0/24", True),
         ("fe80::1", "fe80::/56", True),
         ("example.org", "example.org", False),

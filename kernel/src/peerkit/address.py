@@ -17,6 +17,7 @@ _PATTERN = re.compile(
     r"(?P<scheme>[a-z][a-z0-9]{0,15})://(?:(?P<via>[a-z2-7]{56})@)?(?:\[(?P<v6>[0-9A-Fa-f:.%a-z]+)\]|(?P<host>[^\s/@:\[\]]+))"
     r":(?P<port>[0-9]{1,5})(?:/(?P<peer>[a-z2-7]{56})?)?"
 )
+_SHARED = ipaddress.ip_network("100.64.0.0/10")  # between a provider's NAT and its customers' (RFC 6598)
 MAX_ADDRESS_CHARS = 400  # scheme, host name of 253, port, two ids
 
 
@@ -74,7 +75,7 @@ class Address:
 
     @property
     def is_local(self) -> bool:
-        """Loopback, private or link-local: exempt from diversity limits, never told to a peer on the wide area."""
+        """Loopback, private, shared or link-local: exempt from diversity limits, never told on the wide area."""
         return _is_local(self.host)
 
     @property
@@ -104,7 +105,7 @@ def _parse_ip(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None
 @lru_cache(4096)
 def _is_local(host: str) -> bool:
     ip = _parse_ip(host)
-    return ip is not None and (ip.is_loopback or ip.is_private or ip.is_link_local)
+    return ip is not None and (ip.is_loopback or ip.is_private or ip.is_link_local or ip in _SHARED)
 
 
 @lru_cache(4096)

@@ -10,7 +10,8 @@ from peerkit_warehouse.merkle_tree import (
 )
 from peerkit_warehouse.transfer_codec import Ask, Request
 
-from peerkit import Stream
+from peerkit import Address, PluginContext, PluginSpec, Settings, Stream
+from peerkit.capabilities import OWN_ADDRESSES
 from peerkit.errors import NotFound, StorageError
 from peerkit.testing import SimNetwork, run
 from plugins.warehouse.tests.beds import CollectingCall, ask, digest, get, make_file, open_node, share
@@ -34,6 +35,23 @@ def test_a_file_shared_by_one_node_is_fetched_by_another(tmp_path: Path) -> None
 
     run(main())
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a", "b", "copy.bin", "original.bin"]
+
+
+def test_a_link_names_what_was_found_out_of_our_addresses(tmp_path: Path) -> None:
+    outside = Address("tcp", "45.1.1.2", 4433)
+
+    class Mapped:
+        def __init__(self, ctx: PluginContext[Settings]) -> None:
+            ctx.require(OWN_ADDRESSES).advertise("mapped", [outside])
+
+    async def main() -> None:
+        mapped = PluginSpec(Settings, Mapped, requires=(OWN_ADDRESSES,))
+        async with open_node(tmp_path / "a", SimNetwork(), {"mapped": mapped}) as node:
+            assert any(address.is_local for address in node.addresses)
+            (shared,) = await share(node, make_file(tmp_path / "o", 1))
+            assert Link.parse(shared.link).at == (outside.with_peer(node.peer_id),)
+
+    run(main())
 
 
 @pytest.mark.parametrize("size", [0, 1, LEAF_BYTES, LEAF_BYTES + 1, 16 * LEAF_BYTES, 16 * LEAF_BYTES + 1])

@@ -3,14 +3,14 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from peerkit_warehouse.link import Link
+from peerkit_warehouse.link import Link, places
 from peerkit_warehouse.merkle_tree import content_id_of
 
 from peerkit import Address, PeerId
 from peerkit.errors import UsageError
 
 ID = content_id_of(b"hello")
-PEER = PeerId(bytes(range(32)))
+PEER, RELAY = PeerId(bytes(range(32))), PeerId(bytes(range(1, 33)))
 
 
 def test_a_link_is_golden() -> None:
@@ -21,6 +21,23 @@ def test_a_link_is_golden() -> None:
         == f"peerkit:{ID}?name=a%20%26%20b%3F.txt&size=5&at={PEER}@192.0.2.1:4433&at=udp%2B{PEER}@[2001:db8::1]:7"
     )
     assert Link.parse(str(link)) == link
+
+
+def test_a_place_behind_a_relay_is_golden() -> None:
+    link = Link(ID, "x", 5, (Address("relay", "192.0.2.1", 4433, PEER, RELAY),))
+    assert str(link) == f"peerkit:{ID}?name=x&size=5&at=relay%2B{PEER}@{RELAY}@192.0.2.1:4433"
+    assert Link.parse(str(link)) == link
+
+
+def test_a_link_names_what_strangers_can_dial() -> None:
+    local = [Address("tcp", host, 1) for host in ("127.0.0.1", "192.168.1.2", "100.64.1.2", "fd00::1")]
+    public = [Address("udp", f"45.1.1.{i}", 1) for i in range(4)]
+    relayed = [Address("relay", "45.2.1.1", 1, None, RELAY), Address("relay", "45.3.1.1", 1, None, PEER)]
+    assert places([*local, *public, *relayed]) == (*public[:2], relayed[0])
+    assert places([*relayed, *local, public[0]]) == (public[0], *relayed)
+    assert places([*local, *relayed]) == tuple(relayed)
+    assert places([*local, *public]) == tuple(public[:3])
+    assert places(local) == tuple(local[:3]), "on a network of its own there is nothing else"
 
 
 def test_a_bare_content_id_is_a_link() -> None:
@@ -51,6 +68,8 @@ def test_unknown_fields_are_ignored_for_later_versions() -> None:
         f"peerkit:{ID}?size=٣",
         f"peerkit:{ID}?at=192.0.2.1:1",
         f"peerkit:{ID}?at={PEER}@192.0.2.1",
+        f"peerkit:{ID}?at=relay%2B{PEER}@192.0.2.1:1",
+        f"peerkit:{ID}?at=udp%2B{PEER}@{PEER}@192.0.2.1:1",
         f"peerkit:{ID}?at=ftp%2B{PEER}@192.0.2.1:1",
         f"peerkit:{ID}?" + "&".join([f"at={PEER}@192.0.2.1:1"] * 4),
         f"peerkit:{ID}?" + "&".join(["a=1"] * 40),

@@ -1,9 +1,11 @@
 """The link that people pass on: `peerkit:CONTENTID?name=…&size=…&at=PEERID@host:port`.
 
 It names content, says what to expect, and up to three places to ask, so it is also a way in for a node that knows
-nobody.  Only the content id is binding: name and size are hints until the content proves them.
+nobody.  A place behind a relay is `relay+PEERID@RELAYID@host:port`.  Only the content id is binding: name and size are
+hints until the content proves them.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, quote
 
@@ -17,6 +19,7 @@ SCHEME = "peerkit:"
 MAX_AT = 3
 MAX_LINK_CHARS = 4096
 _SCHEMES = ("tcp", "udp", "tls")
+_RELAY = "relay"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +74,21 @@ class Link:
         if self.size_bytes is not None:
             fields.append(f"size={self.size_bytes}")
         for address in self.at[:MAX_AT]:
-            if address.peer_id is not None and address.via is None:
-                host = f"[{address.host}]" if ":" in address.host else address.host
+            if address.peer_id is not None:
                 scheme = "" if address.scheme == _SCHEMES[0] else address.scheme + "+"
-                fields.append("at=" + quote(f"{scheme}{address.peer_id}@{host}:{address.port}", safe="@:[]"))
+                place = str(address.without_peer()).partition("://")[2]
+                fields.append("at=" + quote(f"{scheme}{address.peer_id}@{place}", safe="@:[]"))
         return f"{SCHEME}{self.content}" + ("?" + "&".join(fields) if fields else "")
+
+
+def places(addresses: Sequence[Address]) -> tuple[Address, ...]:
+    """The ones to pass on to strangers, at most `MAX_AT`: direct ones that they can dial, and where there is a relay
+    one that leads over it; those of the local network when nothing else is known."""
+    direct = [a for a in addresses if a.via is None and not a.is_local]
+    relayed = [a for a in addresses if a.via is not None]
+    if not direct and not relayed:
+        return tuple(addresses[:MAX_AT])
+    return (*direct[: MAX_AT - bool(relayed)], *relayed)[:MAX_AT]
 
 
 def _size(text: str) -> int:
@@ -85,11 +98,11 @@ def _size(text: str) -> int:
 
 
 def _place(text: str) -> Address:
-    """`[scheme+]PEERID@host:port`; the scheme is tcp unless told."""
+    """`[scheme+]PEERID@[RELAYID@]host:port`; the scheme is tcp unless told."""
     scheme, plus, rest = text.partition("+")
     if not plus:
         scheme, rest = _SCHEMES[0], text
     peer, _, place = rest.partition("@")
-    if scheme not in _SCHEMES or not place:
+    if scheme not in (*_SCHEMES, _RELAY) or not place:
         raise UsageError(f"{text[:80]!r} is not a place to ask; one looks like PEERID@192.0.2.1:4433")
     return Address.parse(f"{scheme}://{place}").with_peer(PeerId.parse(peer))

@@ -16,7 +16,7 @@ from peerkit.operation import Arg, Call, Column, LocalPathType, Model, Nothing, 
 from .fetcher import Fetcher
 from .importer import Importer
 from .index import Item
-from .link import MAX_AT, Link
+from .link import Link, places
 from .serving import Server
 from .settings import WarehouseSettings
 from .store import Store
@@ -349,8 +349,8 @@ class Operations:
     def link(self, item: Item) -> Link:
         """The link to pass on, with up to three of our addresses."""
         own = self._ctx.require(ADDRESS_BOOK).own()
-        at = tuple(a.with_peer(self._ctx.peer_id) for a in own.addresses if a.via is None)
-        return Link(item.content, item.name, item.total, at[:MAX_AT])
+        at = tuple(a.with_peer(self._ctx.peer_id) for a in places(own.addresses))
+        return Link(item.content, item.name, item.total, at)
 
 
 _STAT = View(
