@@ -6,7 +6,6 @@ from collections.abc import Callable
 from peerkit import Address
 from peerkit.errors import ConnectFailed
 from peerkit.testing.sim_host import SimHost
-from peerkit.testing.sim_stream import connect
 from peerkit.transport import Pipe, PipeHandler
 from tests.natlab.verdict import Where
 
@@ -60,7 +59,8 @@ class SimMachine:
 
     async def connect(self, port: int, target: Where) -> str:
         try:
-            await connect(self._host, Address("tcp", *target), lambda pipe: _Quiet(), with_tls=False, port=port)
+            local = Address("tcp", self.ip, port)
+            await self._host.connect_stream(Address("tcp", *target), lambda pipe: _Quiet(), local=local)
         except ConnectFailed as exc:
             return "refused" if exc.reason == "connection refused" else exc.reason
         return "connected"

@@ -101,6 +101,23 @@ class SessionControl(Protocol):
         """
         ...
 
+    async def meet(self, session: Session, local: Address, remote: Address) -> None:
+        """Connect to the peer of `session` at the moment at which it connects to us: both ends call this at once, each
+        with its own address and the other's as a third peer sees them.  The two attempts become one connection with a
+        session of its own, dialled by the end that dialled `session`.  It takes the place of `session`, which serves
+        what it has begun and ends when it is idle; `SessionPathsChanged` tells.  Returns when there is a connection,
+        at the end that dialled: when the new session has taken its place.
+
+        Args:
+            local: what a connection of ours has already, so that a router gives this one the same port.
+
+        Raises:
+            ConnectFailed: with the reason; refused is what came too early, and may be tried again at once.
+            EndpointClosed: the session is over.
+            TrustDenied, LimitExceeded: as for other dials.
+        """
+        ...
+
 
 class OwnAddresses(Protocol):
     """Where this node can be reached, as its record says."""

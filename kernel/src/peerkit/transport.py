@@ -129,6 +129,16 @@ class StreamTransport(Protocol):
         ...
 
 
+@runtime_checkable
+class SimultaneousTransport(Protocol):
+    """What a `StreamTransport` can also do when two ends may meet without a listener."""
+
+    async def dial_from(self, local: Address, remote: Address, make_handler: Callable[[Pipe], PipeHandler]) -> Pipe:
+        """As `dial`, from an address that other connections of ours use already, so that a router gives this one the
+        port that it gave those.  When both ends do this at once they become one connection (RFC 9293 §3.5)."""
+        ...
+
+
 class FrameSource(Protocol):
     """The session, as the carrier of a datagram transport sees it: where payloads of packets come from and go to.
 
@@ -351,10 +361,23 @@ class Network(Protocol):
         ...
 
     async def connect_stream(
-        self, address: Address, make_handler: Callable[[Pipe], PipeHandler], tls: object | None = None
+        self,
+        address: Address,
+        make_handler: Callable[[Pipe], PipeHandler],
+        tls: object | None = None,
+        local: Address | None = None,
     ) -> Pipe:
-        """Connect to a numeric host; over TLS when `tls`, an `ssl.SSLContext`, is given: the pipe's `binding` is then
-        the SHA-256 of the certificate (DER) that the server showed.  Raises `ConnectFailed`."""
+        """Connect to a numeric host.  When the other side connects from there to `local` at the same time, the two
+        become one connection.
+
+        Args:
+            tls: an `ssl.SSLContext`: over TLS, and the pipe's `binding` is the SHA-256 of the certificate (DER) that
+                the server showed.
+            local: where to connect from, a port that other connections of this network may use too, but no listener.
+
+        Raises:
+            ConnectFailed: with the reason.
+        """
         ...
 
     async def open_datagrams(self, host: str, port: int) -> DatagramEndpoint:

@@ -41,6 +41,22 @@ async def _end(server: Server, *handlers: Recorder) -> None:
         await handler.until_lost()
 
 
+def test_several_connections_leave_from_one_port_but_not_from_a_listeners(on_loop: OnLoop) -> None:
+    async def main() -> None:
+        async with _platform() as platform:
+            server, first, _ = await _pair(platform)
+            other = Server()
+            address = await other.listen(platform.network, "127.0.0.1")
+            second = await dial(platform.network, address, local=first.pipe.local)
+            assert (await other.handler()).pipe.remote == second.pipe.local == first.pipe.local
+            with pytest.raises(ConnectFailed, match="in use"):
+                await dial(platform.network, address, local=server.listener.addresses[0])
+            await _end(server, first)
+            await _end(other, second)
+
+    on_loop(main())
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
 def test_bytes_arrive_in_order_and_the_addresses_mirror_each_other(on_loop: OnLoop, host: str) -> None:
     async def main() -> None:

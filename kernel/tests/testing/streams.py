@@ -88,12 +88,12 @@ class Server:
         return self.handlers[-1]
 
 
-async def dial(network: Network, address: Address, tls: object | None = None) -> Recorder:
+async def dial(network: Network, address: Address, tls: object | None = None, local: Address | None = None) -> Recorder:
     made: list[Recorder] = []
 
     def make(pipe: Pipe) -> Recorder:
         made.append(Recorder(pipe))
         return made[0]
 
-    await network.connect_stream(address, make, tls)
+    await network.connect_stream(address, make, tls, local)
     return made[0]

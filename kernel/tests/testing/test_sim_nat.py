@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from kernel.tests.testing.streams import Recorder, Server, dial
 from peerkit import Address, Node
 from peerkit.errors import ConnectFailed, PeerkitError
 from peerkit.testing import NATS, NatKind, SimNat, SimNetwork, Swarm, run
@@ -163,3 +164,38 @@ def test_a_router_that_takes_packets_itself_answers_a_stream_and_others_are_sile
 
     assert run(main("port_restricted_accepting")) == "connection refused"
     assert run(main("port_restricted")) == "connection timed out"
+
+
+@pytest.mark.parametrize(
+    ("kinds", "result"),
+    [
+        (("port_restricted", "port_restricted"), ""),
+        (("full_cone", "double"), ""),
+        (("port_restricted", "symmetric"), "connection timed out"),
+    ],
+)
+def test_streams_that_two_sides_open_at_once_become_one(kinds: tuple[str, str], result: str) -> None:
+    async def main() -> None:
+        net = SimNetwork()
+        platforms = [net.platform(behind=net.nat(*NATS[kind])) for kind in kinds]
+        observer = Server()
+        there = await observer.listen(net.platform("9.9.9.9").network, "9.9.9.9")
+        before = [await dial(platform.network, there) for platform in platforms]
+        seen = [(await observer.handler(i)).pipe.remote for i in range(2)]
+
+        async def meet(i: int, delay_s: float) -> Recorder:
+            await asyncio.sleep(delay_s)
+            return await dial(platforms[i].network, seen[1 - i], local=before[i].pipe.local)
+
+        found = await asyncio.gather(meet(0, 0.0), meet(1, 0.001), return_exceptions=True)
+        if result:
+            assert [exc.reason for exc in found if isinstance(exc, ConnectFailed)] == [result] * 2
+            return
+        a, b = found
+        assert isinstance(a, Recorder) and isinstance(b, Recorder)
+        assert (a.pipe.remote, b.pipe.remote) == (seen[1], seen[0])
+        a.pipe.write([b"one way"])
+        b.pipe.write([b"and back"])
+        assert (await b.until_received(7), await a.until_received(8)) == (b"one way", b"and back")
+
+    run(main())

@@ -4,6 +4,7 @@ import asyncio
 import ipaddress
 import socket
 import ssl
+import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,9 @@ from .system_stream import AttachProtocol
 MAX_ANSWERS = 8  # a name with a thousand addresses must not make us dial them all
 MAX_LOOKUPS = 4  # threads; names come from bootstrap lists and links only
 RESOLVE_TIMEOUT_S = 10.0
+# What lets several connections leave from one port: Linux takes the first alone, BSD wants both; on Windows
+# the first would let strangers on the machine take our port.
+SHARED_PORT = {"linux": ("SO_REUSEADDR",), "win32": ()}.get(sys.platform, ("SO_REUSEADDR", "SO_REUSEPORT"))
 MAX_HOST_CHARS = 253  # RFC 1035 §3.1
 
 
@@ -41,14 +45,19 @@ class SystemNetwork:
         return await listen(host, port, scheme, accept, tls)
 
     async def connect_stream(
-        self, address: Address, make_handler: Callable[[Pipe], PipeHandler], tls: object | None = None
+        self,
+        address: Address,
+        make_handler: Callable[[Pipe], PipeHandler],
+        tls: object | None = None,
+        local: Address | None = None,
     ) -> Pipe:
         name = str(address.without_peer())
         family, sockaddr = to_sockaddr(address.host, address.port, name)
         protocol = AttachProtocol(address.scheme, make_handler)
         loop = asyncio.get_running_loop()
         try:
-            sock = await _connected(loop, family, sockaddr)
+            source = to_sockaddr(local.host, local.port, name)[1] if local is not None else None
+            sock = await _connected(loop, family, sockaddr, source)
             # From here on the loop's transport owns the socket: closing it here would close another's with its number.
             if tls is None:
                 await loop.create_connection(lambda: protocol, sock=sock)
@@ -114,11 +123,15 @@ def _look_up(host: str) -> tuple[str, ...]:
 
 
 async def _connected(
-    loop: asyncio.AbstractEventLoop, family: socket.AddressFamily, sockaddr: SockAddr
+    loop: asyncio.AbstractEventLoop, family: socket.AddressFamily, sockaddr: SockAddr, source: SockAddr | None
 ) -> socket.socket:
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
         sock.setblocking(False)
+        for option in SHARED_PORT:  # every one that connects, or no later one could share its port
+            sock.setsockopt(socket.SOL_SOCKET, getattr(socket, option), 1)
+        if source is not None:
+            sock.bind(source)
         await loop.sock_connect(sock, sockaddr)
     except BaseException:
         sock.close()

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from .._pool.backoff import Backoff
 from ..address import Address
@@ -20,13 +21,13 @@ from ..errors import ConnectFailed, PeerUnreachable, TrustDenied
 from ..identity import PeerId
 from ..platform import Platform
 from ..session import Purpose
-from ..transport import Pipe, StreamTransport
+from ..transport import StreamTransport
 from ..trust import Action, Question
 from .dial_attempt import Dial, Overtaken, RuntimeAttempt
 from .endpoints import Endpoints
 from .session import RuntimeSession
 from .session_context import SessionContext
-from .stream_carrier import StreamCarrier
+from .stream_carrier import dial_pipe
 
 STAGGER_S = 0.25  # RFC 8305 §5: connection attempt delay
 MAX_RESOLVED = 4
@@ -52,7 +53,11 @@ class Target:
 
 
 class DialPlan:
-    """Dials targets.  Not here: slots, sharing of dials, what becomes of the session."""
+    """Dials targets.  Not here: slots, sharing of dials, what becomes of the session.
+
+    Attributes:
+        streams: by scheme.
+    """
 
     def __init__(
         self,
@@ -66,7 +71,7 @@ class DialPlan:
     ) -> None:
         self._context = context
         self._platform = platform
-        self._streams = transports
+        self.streams = transports
         self._datagrams = datagram_transports
         self._circuits = circuit_transports
         self._preferences = {
@@ -216,14 +221,8 @@ class DialPlan:
     ) -> RuntimeSession:
         for with_key in (True, False) if static_key else (False,):
             attempt = RuntimeAttempt(self._context, dial, address, expected, static_key)
-
-            def attach(pipe: Pipe, attempt: RuntimeAttempt = attempt, with_key: bool = with_key) -> StreamCarrier:
-                carrier = StreamCarrier(self._context, pipe)
-                carrier.begin(attempt.open(pipe.binding, carrier.opening_ended, with_key))
-                return carrier
-
             try:
-                await self._streams[address.scheme].dial(address, attach)
+                await self.streams[address.scheme].dial(address, partial(dial_pipe, self._context, attempt, with_key))
             except asyncio.CancelledError:
                 attempt.cancel()
                 raise

@@ -10,12 +10,14 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from .._session import frames
-from ..errors import EndpointClosed, RemoteProtocolError
+from ..errors import EndpointClosed, LimitExceeded, PeerUnreachable, RemoteProtocolError
+from ..session import Code
 from .session_context import SessionContext
 
 if TYPE_CHECKING:
     from .session import RuntimeSession
 
+JOIN_WAIT_S = 2.0  # how long a peer may take to answer
 MAX_ASKED = 16  # an honest dialer asks once; stops one that asks and never reads our answers
 
 
@@ -29,21 +31,39 @@ class Membership:
         self._answer: asyncio.Future[tuple[int, str]] | None = None
 
     @property
-    def may_ask(self) -> bool:
-        """Whether we dialled, both speak what the other demands of a member, and the peer did not refuse before."""
+    def _may_ask(self) -> bool:
+        """Whether we dialled, both speak what the other demands of a member, and the peer was not asked before."""
         session = self._session
         return session.is_dialer and session.is_open and not session.agreement.refused and self._answer is None
 
-    async def ask(self) -> tuple[int, str]:
-        """The peer's answer: code 0, or the code and the sentence of its refusal.
+    async def join(self) -> bool:
+        """Ask whether the session may be a member's.  `False`: a dial must find out; also when the peer has a session
+        that wins against this one.
 
         Raises:
-            EndpointClosed: the session ended first.
+            LimitExceeded, PeerUnreachable: the peer refuses.
         """
+        session = self._session
+        if not self._may_ask:
+            return False
         self._answer = self._context.loop.create_future()
-        self._session.mux.outgoing.control(frames.join())
-        self._session.carrier.wake()
-        return await self._answer
+        session.mux.outgoing.control(frames.join())
+        session.carrier.wake()
+        session.borrowers += 1  # not idle
+        try:
+            async with asyncio.timeout(JOIN_WAIT_S):
+                code, reason = await self._answer
+        except (EndpointClosed, TimeoutError):
+            return False
+        finally:
+            session.borrowers -= 1
+        if not session.is_open or code == Code.DUPLICATE:
+            return False
+        if code == Code.LIMIT:
+            raise LimitExceeded(f"{session.peer_id.short} has no place: {reason}")
+        if code != Code.NONE:
+            raise PeerUnreachable(str(session.peer_id), [reason])
+        return True
 
     def asked(self) -> None:
         """The peer asks.  Raises `RemoteProtocolError` when it may not."""

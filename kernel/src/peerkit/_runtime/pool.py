@@ -23,7 +23,7 @@ from ..event import PeerConnected, PeerDisconnected, SessionPathsChanged
 from ..identity import PeerId
 from ..record import PeerRecord
 from ..session import Code, DialTarget, Pool, Purpose, Session
-from ..transport import Buffer, DatagramEndpoint, PathKind
+from ..transport import Buffer, DatagramEndpoint
 from ..trust import Action, Question
 from .dialing import DialPlan, Target
 from .event_bus import EventBus
@@ -31,11 +31,11 @@ from .peer import RuntimePeer
 from .session import RuntimeSession
 from .session_context import SessionContext, SessionOwner
 from .shared_dials import SharedDials
+from .simultaneous_open import SimultaneousOpen
 
 PARTED_S = 300.0  # a peer that somebody closed on purpose is not dialled by ourselves for so long
 MAX_PARTED = 1024
 DUPLICATE = "another session between the two won"
-JOIN_WAIT_S = 2.0  # how long a peer may take to answer whether a transient session may be a member's
 LEAST_IDLE_S = 1.0  # a stranger's session is not ended for another's before it could ask anything
 DUPLICATE_WAIT_S = 2.0  # how long the loser of a simultaneous open waits for the winner to be confirmed here
 
@@ -57,11 +57,13 @@ class RuntimePool:
         self.context: SessionContext
         self._plan: DialPlan
         self._dials: SharedDials
+        self._simultaneous: SimultaneousOpen
 
     def bind(self, context: SessionContext, plan: DialPlan) -> None:
         self.context = context
         self._plan = plan
-        self._dials = SharedDials(context, self._take_slot, self.slots.give, self._open, self._admit)
+        self._simultaneous = SimultaneousOpen(context, plan.streams, self)
+        self._dials = SharedDials(context, self.take_slot, self.slots.give, self._open, self.admit)
 
     # -- what others ask -----------------------------------------------------------------------------------------
 
@@ -119,7 +121,7 @@ class RuntimePool:
     async def probe(self, address: Address, timeout_s: float = 5.0) -> AsyncIterator[Session]:
         goal = self._target(address)
         self._check_dialable(goal)
-        self._take_slot(SlotClass.TRANSIENT_OUT)
+        self.take_slot(SlotClass.TRANSIENT_OUT)
         try:
             async with asyncio.timeout(timeout_s):
                 session = await self._plan.dial(goal, Purpose.TRANSIENT, is_probe=True)
@@ -128,7 +130,7 @@ class RuntimePool:
             if isinstance(exc, TimeoutError):
                 raise DeadlineExceeded(f"connecting to {goal.key}", timeout_s) from None
             raise
-        self._sessions[session] = None
+        self._sessions[session], session.slot = None, SlotClass.TRANSIENT_OUT
         session.borrowers += 1
         try:
             yield session
@@ -143,8 +145,18 @@ class RuntimePool:
         return self._usable(peer_id)
 
     def offer_path(self, session: Session, endpoint: DatagramEndpoint, local: Address | None, remote: Address) -> bool:
-        ours = next((s for s in self._sessions if s is session), None)
-        return ours is not None and ours.is_open and ours.carrier.offer_path(endpoint, local, remote)
+        ours = self._own(session)
+        return ours is not None and ours.carrier.offer_path(endpoint, local, remote)
+
+    async def meet(self, session: Session, local: Address, remote: Address) -> None:
+        ours = self._own(session)
+        if ours is None:
+            raise EndpointClosed("the session", "it is over")
+        await self._simultaneous.open(ours, local, remote)
+
+    def _own(self, session: Session) -> RuntimeSession | None:
+        """One of ours that is open."""
+        return next((ours for ours in self._sessions if ours is session and ours.is_open), None)
 
     def _usable(self, peer_id: PeerId | None) -> RuntimeSession | None:
         if peer_id is None:
@@ -180,41 +192,26 @@ class RuntimePool:
         session = await self._promoted(target) if purpose is Purpose.MEMBER else None
         return session or await self._plan.dial(target, purpose)
 
-    def _take_slot(self, slot: SlotClass, crowd: str = "") -> None:
+    def take_slot(self, slot: SlotClass, crowd: str = "") -> None:
         """Raises `LimitExceeded`."""
         if not self.slots.take(slot, crowd) and not (self._make_room(slot) and self.slots.take(slot, crowd)):
             raise LimitExceeded(f"all {slot.value} slots are in use")
 
     async def _promoted(self, target: Target) -> RuntimeSession | None:
-        """A transient session that we dialled, when the peer takes it as a member's; `None`: dial afresh.  So also when
-        the peer has a session that wins against this one: a dial learns which.
+        """A transient session that we dialled, once the peer has taken it as a member's; `None`: dial afresh.
 
         Raises:
             LimitExceeded, PeerUnreachable: the peer refuses.
         """
         session = self._transients.get(target.peer_id) if target.peer_id is not None else None
-        if session is None or not session.membership.may_ask:
+        if session is None or not await session.membership.join():
             return None
-        session.borrowers += 1  # not idle
-        try:
-            async with asyncio.timeout(JOIN_WAIT_S):
-                code, reason = await session.membership.ask()
-        except (EndpointClosed, TimeoutError):
-            return None
-        finally:
-            session.borrowers -= 1
-        if not session.is_open or code == Code.DUPLICATE:
-            return None
-        if code == Code.LIMIT:
-            raise LimitExceeded(f"{session.peer_id.short} has no place: {reason}")
-        if code != Code.NONE:
-            raise PeerUnreachable(target.key, [reason])
         self._promote(session)
         return session
 
     def _promote(self, session: RuntimeSession) -> None:
-        """A transient session, which holds a member's slot beside its own, becomes a member's."""
-        self.slots.give(SlotClass.of(Purpose.TRANSIENT, session.is_dialer), session.crowd)
+        """A transient session, for which a member's slot was taken beside its own, becomes a member's."""
+        self.slots.give(session.slot, session.crowd)
         if self._transients.get(session.peer_id) is session:
             del self._transients[session.peer_id]
         session.purpose = Purpose.MEMBER
@@ -234,11 +231,19 @@ class RuntimePool:
         if session.agreement.refused or not self.slots.take(slot, session.crowd):
             return Code.LIMIT, "; ".join(session.agreement.refused) or f"all {slot.value} slots are in use"
         self._promote(session)
-        self._admit(session)
+        self.admit(session, slot)
         return Code.NONE, ""
 
     def _replaces(self, older: RuntimeSession, newer: RuntimeSession) -> bool:
         return newer_wins(self.context.peer_id, newer.peer_id, older.is_dialer, newer.is_dialer)
+
+    def supersedes(self, session: RuntimeSession) -> bool:
+        """Whether it is a member's direct one in place of one over a relay that the same end dialled."""
+        peer = self._members.get(session.peer_id) if session.purpose is Purpose.MEMBER else None
+        if peer is None or session.is_relayed:
+            return False
+        older = peer.runtime_session
+        return older.is_relayed and older.is_dialer == session.is_dialer
 
     def _make_room(self, slot: SlotClass) -> bool:
         """Close the transient session of this class that has been idle longest."""
@@ -248,7 +253,7 @@ class RuntimePool:
         idle = [
             session
             for session in self._sessions
-            if SlotClass.of(session.purpose, session.is_dialer) is slot
+            if session.slot is slot
             and session.last_used_at <= unused_since
             and not session.borrowers
             and not session.stats.streams_open
@@ -296,24 +301,27 @@ class RuntimePool:
     def session_accepted(self, session: RuntimeSession) -> str:
         if self._closing:
             return "the node is stopping"
+        slot = SlotClass.of(Purpose.TRANSIENT if self.supersedes(session) else session.purpose, False)
         try:
-            self._take_slot(SlotClass.of(session.purpose, False), session.crowd)
+            self.take_slot(slot, session.crowd)
         except LimitExceeded as exc:
             return str(exc)
-        self._admit(session)
+        self.admit(session, slot)
         return ""
 
-    def _admit(self, session: RuntimeSession) -> None:
-        """The session is confirmed and holds its slot: give it its place."""
-        self._sessions[session] = None
+    def admit(self, session: RuntimeSession, slot: SlotClass) -> None:
+        """The session is confirmed, and `slot` was taken for it: give it its place."""
+        self._sessions[session], session.slot = None, slot
         if not session.is_open:
             self.session_ended(session, "closed at once", True)
             return
         self.book.reached(session.peer_id, self.context.clock.wall())
         if session.purpose is Purpose.TRANSIENT:
-            self._transients.setdefault(session.peer_id, session)
-            if session.paths[0].kind is PathKind.RELAYED:
-                self.paths_changed(session)  # somebody may know a better one
+            older = self._transients.setdefault(session.peer_id, session)
+            if older is not session and older.is_relayed and not session.is_relayed:
+                self._transients[session.peer_id] = session
+            if older.is_relayed:
+                self.paths_changed(session)  # somebody may know a better one, or this is it
             return
         peer = self._members.get(session.peer_id)
         if peer is None:
@@ -321,7 +329,15 @@ class RuntimePool:
             self._join(session)
             return
         older = peer.runtime_session
-        if self._replaces(older, session):
+        if self.supersedes(session):
+            peer.replace(session)
+            # The older one serves what it has begun, and ends when it is idle.  The two swap their slots, so that the
+            # newer one needs no member's of its own.
+            older.purpose, older.last_used_at = Purpose.TRANSIENT, self.context.clock.now()
+            older.slot, session.slot = session.slot, older.slot
+            older.crowd, session.crowd = session.crowd, older.crowd
+            self.paths_changed(session)
+        elif self._replaces(older, session):
             peer.replace(session)
             older.end(Code.DUPLICATE, DUPLICATE)
         else:
@@ -343,7 +359,7 @@ class RuntimePool:
         if session not in self._sessions:
             return
         del self._sessions[session]
-        self.slots.give(SlotClass.of(session.purpose, session.is_dialer), session.crowd)
+        self.slots.give(session.slot, session.crowd)
         if self._transients.get(session.peer_id) is session:
             del self._transients[session.peer_id]
         peer = self._members.get(session.peer_id)

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from .._pool.slots import SlotClass
 from .._session import frames
 from .._session.frames import Kind
 from .._session.hello import Agreed
@@ -27,7 +28,7 @@ from ..protocol import Agreement
 from ..record import PeerRecord
 from ..security import HandshakeResult
 from ..session import Code, Session, SessionStats
-from ..transport import Buffer, Carrier, Path
+from ..transport import Buffer, Carrier, Path, PathKind
 from .inbound import Inbound
 from .session_context import SessionContext
 from .stream import RuntimeStream
@@ -37,6 +38,7 @@ MAX_DATAGRAM_BYTES = 65_000
 
 class RuntimeSession:
     """Attributes:
+    slot: what it holds since it was admitted.
     crowd: the neighbourhood for which an inbound session counts among the slots, also when it moves.
     last_received_at: `Clock.now` of the last frame, for liveness.
     last_used_at: when a stream was last opened or closed, for idleness of transient sessions.
@@ -73,6 +75,7 @@ class RuntimeSession:
         self.is_dialer = is_dialer
         self.crowd = "" if is_dialer or carrier.remote.is_local else carrier.remote.prefix
         self.purpose = agreed.purpose
+        self.slot = SlotClass.of(self.purpose, is_dialer)
         self.record: PeerRecord | None = None
         self.borrowers = 0
         self.close_code = 0
@@ -100,6 +103,10 @@ class RuntimeSession:
     @property
     def paths(self) -> Sequence[Path]:
         return self.carrier.paths
+
+    @property
+    def is_relayed(self) -> bool:
+        return self.paths[0].kind is PathKind.RELAYED
 
     @property
     def protocols(self) -> Mapping[str, str]:

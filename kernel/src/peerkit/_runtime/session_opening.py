@@ -67,6 +67,7 @@ class RuntimeOpening:
         attempt: whose opening it is; `None` for an acceptor, whose place among the handshakes is taken already.
         remote_static: the peer's handshake key, when it is known and shall be used.
         ended: told when the kernel gives the opening up.
+        expected_peer: the only one that an acceptor takes here; `None`: anybody.
     """
 
     def __init__(
@@ -77,11 +78,13 @@ class RuntimeOpening:
         ended: Callable[[], None],
         attempt: RuntimeAttempt | None = None,
         remote_static: bytes | None = None,
+        expected_peer: PeerId | None = None,
     ) -> None:
         self._context = context
         self._remote = remote
         self._ended = ended
         self._attempt = attempt
+        self._expected = attempt.expected_peer if attempt is not None else expected_peer
         self._purpose = attempt.purpose if attempt is not None else Purpose.MEMBER
         self._state = _State.HANDSHAKE
         self._agreed: Agreed | None = None
@@ -94,7 +97,7 @@ class RuntimeOpening:
                 attempt is not None,
                 hello.prologue(context.network_id, binding),
                 self._hello(now_wall),
-                attempt.expected_peer if attempt is not None else None,
+                self._expected,
                 remote_static,
                 now_wall,
             )
@@ -155,9 +158,8 @@ class RuntimeOpening:
         context = self._context
         if result.peer_id == context.peer_id:
             raise RemoteProtocolError("this is our own identity")
-        expected = self._attempt.expected_peer if self._attempt is not None else None
-        if expected is not None and result.peer_id != expected:
-            raise RemoteProtocolError(f"{result.peer_id.short} answered, not {expected.short}")
+        if self._expected is not None and result.peer_id != self._expected:
+            raise RemoteProtocolError(f"{result.peer_id.short} answered, not {self._expected.short}")
         if self.is_dialer:
             self._ask_gate(result.peer_id)
         agreed = hello.agree(context.terms, self.is_dialer, self._purpose, result.payload, context.clock.wall())

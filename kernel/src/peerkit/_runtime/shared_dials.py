@@ -29,7 +29,7 @@ class SharedDials:
         take: Callable[[SlotClass], None],
         give: Callable[[SlotClass], None],
         open: Callable[[Target, Purpose], Awaitable[RuntimeSession]],
-        admit: Callable[[RuntimeSession], None],
+        admit: Callable[[RuntimeSession, SlotClass], None],
     ) -> None:
         self._context = context
         self._take = take
@@ -62,7 +62,7 @@ class SharedDials:
         try:
             async with asyncio.timeout(timeout_s):
                 session = await self._open(target, purpose)
-            self._admit(session)
+            self._admit(session, slot)
             dial.set_result(session)
         except TimeoutError:
             dial.set_exception(DeadlineExceeded(f"connecting to {target.key}", timeout_s))

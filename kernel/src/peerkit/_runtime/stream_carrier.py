@@ -21,6 +21,7 @@ from .._session.send_queue import SendQueue
 from ..address import Address
 from ..errors import ConnectFailed, PeerkitError, RemoteProtocolError
 from ..transport import Carrier, DatagramEndpoint, Path, Pipe, PipeHandler
+from .dial_attempt import RuntimeAttempt
 from .session import RuntimeSession
 from .session_context import SessionContext
 from .session_opening import RuntimeOpening, SessionDoor
@@ -294,6 +295,13 @@ class StreamCarrier:
                 self._pipe.write(sealer.seal(session.farewell(error)))
             self._pipe.close()
         session.carrier_lost(str(error), by_peer=lost)
+
+
+def dial_pipe(context: SessionContext, attempt: RuntimeAttempt, with_key: bool, pipe: Pipe) -> StreamCarrier:
+    """Begin a handshake on a pipe that we opened."""
+    carrier = StreamCarrier(context, pipe)
+    carrier.begin(attempt.open(pipe.binding, carrier.opening_ended, with_key))
+    return carrier
 
 
 def accept_pipe(context: SessionContext, door: SessionDoor, pipe: Pipe) -> StreamCarrier | None:

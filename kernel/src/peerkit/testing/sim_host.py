@@ -13,10 +13,11 @@ from ..address import Address
 from ..errors import ConnectFailed
 from ..link import Gateway, LinkEndpoint, LinkHandler
 from ..transport import DatagramEndpoint, Listener, Network, Pipe, PipeAccept, PipeHandler, ServerTls
+from .sim_connect import Meeting, connect, connect_from
 from .sim_datagram import SimDatagramEndpoint
 from .sim_link import SimLinkEndpoint, open_links
 from .sim_nat import SimNat
-from .sim_stream import SimListener, SimPipe, connect
+from .sim_stream import SimListener, SimPipe
 
 if TYPE_CHECKING:
     from .sim_network import SimNetwork
@@ -53,6 +54,7 @@ class SimHost:
         self.endpoints: dict[tuple[str, int], SimDatagramEndpoint] = {}
         self.link_endpoints: list[SimLinkEndpoint] = []
         self.gateways: tuple[Gateway, ...] = ()
+        self.meetings: dict[Meeting, asyncio.Future[SimPipe]] = {}
         self.pipes: dict[SimPipe, None] = {}  # in the order they were opened: a set would not repeat
         self._next_port = FIRST_FREE_PORT
 
@@ -67,8 +69,14 @@ class SimHost:
         return listener
 
     async def connect_stream(
-        self, address: Address, make_handler: Callable[[Pipe], PipeHandler], tls: object | None = None
+        self,
+        address: Address,
+        make_handler: Callable[[Pipe], PipeHandler],
+        tls: object | None = None,
+        local: Address | None = None,
     ) -> Pipe:
+        if local is not None:
+            return await connect_from(self, local, address, make_handler)
         return await connect(self, address, make_handler, tls is not None)
 
     async def open_datagrams(self, host: str, port: int) -> DatagramEndpoint:
@@ -164,6 +172,7 @@ class SimHost:
             endpoint.is_open = False
         self.pipes.clear()
         self.listeners.clear()
+        self.meetings.clear()
         self.endpoints.clear()
         self.link_endpoints.clear()
 

@@ -1,4 +1,4 @@
-"""Ordered streams of bytes between simulated hosts: `SimPipe`, `SimListener`, and how one connects.
+"""Ordered streams of bytes between simulated hosts: `SimPipe` and `SimListener`.
 
 Pieces that one side writes at one moment arrive together, by one timer.  A pipe holds at most `HIGH_WATER_BYTES` that
 the other side has not read yet before it asks its handler to pause.
@@ -10,14 +10,12 @@ the other side has not read yet before it asks its handler to pause.
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from ..address import Address
-from ..errors import ConnectFailed
 from ..transport import Buffer, Listener, Pipe, PipeAccept, PipeHandler, ServerTls
 
 if TYPE_CHECKING:
@@ -25,7 +23,6 @@ if TYPE_CHECKING:
 
 HIGH_WATER_BYTES = 512 * 1024  # as the system's pipes: see `_io/system_stream.py`
 LOW_WATER_BYTES = 128 * 1024
-CONNECT_TIMEOUT_S = 60.0  # a SYN into the void; callers have shorter deadlines
 RESET = "the other side reset the connection"
 ABORTED = "aborted on this side"
 
@@ -67,7 +64,7 @@ class SimPipe:
         self._local = local
         self._remote = remote
         self._binding = binding
-        self.peer: SimPipe  # set by `connect`
+        self.peer: SimPipe  # set by `join`
         self._handler: PipeHandler | None = None
         self._state = _State.OPEN
         self._wire: deque[tuple[float, bytes | _Mark]] = deque()
@@ -251,68 +248,6 @@ class SimListener:
 
     async def close(self) -> None:
         self._host.listeners.pop((self._address.host, self._address.port), None)
-
-
-async def connect(
-    source: SimHost, address: Address, make_handler: Callable[[Pipe], PipeHandler], with_tls: bool, port: int = 0
-) -> SimPipe:
-    """Open a stream, which takes a round trip.  Raises `ConnectFailed`.
-
-    Args:
-        port: to open it from, a free one unless told.
-    """
-    net = source.net
-    name = str(address.without_peer())
-    here = Address(address.scheme, source.address_towards(address.host), port or source.free_port())
-    way = source.route("tcp", here, address)
-    if way is None and net.find(address.host) is None:
-        await asyncio.sleep(net.delay_s(source, source))
-        raise ConnectFailed(name, "no route to host")
-    if way is None:
-        raise await _unanswered(name)
-    edge, seen = way
-    await asyncio.sleep(net.stream_arrives_at(source, edge, 0) - net.loop.time())
-    entered = None if net.is_blocked(source, edge) else edge.enter("tcp", seen, address)
-    if entered is None:
-        if not edge.refuses:
-            raise await _unanswered(name)
-        await asyncio.sleep(net.delay_s(source, edge))
-        raise ConnectFailed(name, "connection refused")
-    target, there = entered
-    listener = target.find_listener(there.host, there.port)
-    back_s = net.stream_arrives_at(target, source, 0) - net.loop.time()
-    if listener is None:
-        await asyncio.sleep(back_s)
-        raise ConnectFailed(name, "connection refused")
-    tls = listener.tls if with_tls else None
-    if with_tls is not (tls is not None) or (tls is None and listener.tls and listener.tls.scheme == listener.scheme):
-        await asyncio.sleep(back_s)
-        raise ConnectFailed(name, "one side speaks TLS and the other does not")
-    binding = tls.binding if tls else b""
-    near = SimPipe(source, here, address.without_peer(), binding)
-    far_scheme = tls.scheme if tls else listener.scheme
-    far = SimPipe(
-        target, Address(far_scheme, there.host, there.port), Address(far_scheme, seen.host, seen.port), binding
-    )
-    near.peer, far.peer = far, near
-    net.streams += 1
-    handler = listener.accept(far)
-    if handler is None:
-        far.abort()
-    else:
-        far.attach(handler)
-    try:
-        await asyncio.sleep(back_s)
-    except asyncio.CancelledError:
-        near.abort()
-        raise
-    near.attach(make_handler(near))
-    return near
-
-
-async def _unanswered(name: str) -> ConnectFailed:
-    await asyncio.sleep(CONNECT_TIMEOUT_S)
-    return ConnectFailed(name, "connection timed out")
 
 
 if TYPE_CHECKING:

@@ -46,8 +46,14 @@ class TcpTransport:
         tls = self._client if address.scheme == TLS else None
         return await self._ctx.network.connect_stream(address, make_handler, tls)
 
+    async def dial_from(self, local: Address, remote: Address, make_handler: Callable[[Pipe], PipeHandler]) -> Pipe:
+        if self._ctx.settings.tls or remote.scheme == TLS:  # neither end would be the server
+            raise ConnectFailed(str(remote), "TLS cannot be opened from both sides at once")
+        return await self._ctx.network.connect_stream(remote, make_handler, local=local)
+
 
 if TYPE_CHECKING:
-    from peerkit.transport import StreamTransport
+    from peerkit.transport import SimultaneousTransport, StreamTransport
 
     _fits: type[StreamTransport] = TcpTransport
+    _opens_from_both_sides: type[SimultaneousTransport] = TcpTransport
