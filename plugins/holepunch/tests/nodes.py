@@ -10,12 +10,27 @@ from peerkit_holepunch.events import Punched, PunchFailed
 from peerkit import Node, ProtocolSpec
 from peerkit.event import Event
 from peerkit.plugin import PluginContext, PluginSpec, Settings
-from peerkit.session import Session
+from peerkit.session import Session, Stream
 from peerkit.testing import SimNetwork, SimPlatform
 from peerkit.testing.nat_kinds import NATS
 
 ECHO = ProtocolSpec("echo", "1.0.0", on_request=lambda request: request.payload)
 WITNESSES = 3  # enough for a node to tell its mapping
+
+
+async def read_all(stream: Stream) -> bytes:
+    read = b""
+    while piece := await stream.read():
+        read += piece
+    return read
+
+
+async def repeat(stream: Stream) -> None:
+    """Say what was said, once it is over."""
+    await stream.write(await read_all(stream))
+
+
+REPEAT = ProtocolSpec("repeat", "1.0.0", on_stream=repeat)
 
 
 def open_node(
@@ -31,12 +46,12 @@ def open_node(
         "node": {
             "network": "test",
             "listen": ["udp://0.0.0.0:4433"],
-            "enable": ["secure_noise", "transport_udp", "public_address", "relay", "holepunch"],
+            "enable": ["secure_noise", "transport_udp", "transport_tcp", "public_address", "relay", "holepunch"],
             **(node or {}),
         },
         "plugins": {"holepunch": dict(settings or {})},
     }
-    return Node.open(profile, protocols=(ECHO,), plugins=plugins, platform=platform)
+    return Node.open(profile, protocols=(ECHO, REPEAT), plugins=plugins, platform=platform)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +85,15 @@ async def homes(
     *,
     settings: Mapping[str, object] | None = None,
     node: Mapping[str, object] | None = None,
+    public_node: Mapping[str, object] | None = None,
     witnesses: int = WITNESSES,
     net: SimNetwork | None = None,
 ) -> AsyncIterator[Homes]:
     net = net or SimNetwork(latency_s=(0.02, 0.03))
     async with AsyncExitStack() as stack:
         public = [
-            await stack.enter_async_context(open_node(net.platform(f"45.{i}.0.1"))) for i in range(1, 1 + witnesses)
+            await stack.enter_async_context(open_node(net.platform(f"45.{i}.0.1"), node=public_node))
+            for i in range(1, 1 + witnesses)
         ]
         inside: list[Node] = []
         contexts: list[PluginContext[Settings]] = []

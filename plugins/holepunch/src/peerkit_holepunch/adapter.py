@@ -22,11 +22,12 @@ from .campaign import Campaign
 from .codec import MAX_MESSAGE_BYTES, Introduce, Meet
 from .events import Punched, PunchFailed
 from .io.crossing import Crossings
-from .io.introducing import ACCEPTS, PROTOCOL, VERSION, Coordinator
+from .io.introducing import ACCEPTS, PROTOCOL, VERSION, Coordinator, may_introduce
 from .io.meeting import Meetings
+from .io.stream_opening import StreamOpenings
 from .settings import HolepunchSettings
 from .strategy import Strategy
-from .transcript import Transcript, Try, outcome_of
+from .transcript import Transcript, Try
 
 MAX_COORDINATORS = 3  # of one attempt: the relay of the path, then others
 SETTLE_S = 0.2  # a session that just came may be about to move by itself
@@ -51,13 +52,12 @@ class HolepunchPlugin:
         self._ctx = ctx
         self._control = ctx.require(SESSION_CONTROL)
         self._crossings = Crossings(ctx)
-        self._meetings = Meetings(ctx, self._crossings)
+        self._openings = StreamOpenings(ctx)
+        self._meetings = Meetings(ctx, self._crossings, self._openings)
         self._coordinator = Coordinator(ctx)
         self._transcript = Transcript()
         self._pursuits: dict[PeerId, Pursuit] = {}
         self._at_once = asyncio.Semaphore(MAX_AT_ONCE)
-        off = {Strategy.STREAM} | (set() if ctx.settings.birthday else {Strategy.BIRTHDAY})
-        self._enabled = frozenset(set(Strategy) - off)
         ctx.provide(DIAGNOSIS, self)
 
     @hookimpl
@@ -115,6 +115,7 @@ class HolepunchPlugin:
                 self._consider(session)
             else:
                 self._crossings.session_moved(session)
+                self._openings.session_moved(session)
             self._crossings.drop_unused()
 
     async def _watch_ends(self) -> None:
@@ -178,9 +179,10 @@ class HolepunchPlugin:
         """One strategy, or the end of a round.  `True`: the session has moved."""
         ours = self._meetings.nat()
         now = self._ctx.clock.now()
-        strategy = campaign.next_strategy(ours, self._enabled)
+        off = self._off(session)
+        strategy = campaign.next_strategy(ours, off)
         if strategy is None:
-            left_out = campaign.untried(ours, self._enabled)
+            left_out = campaign.untried(ours, off)
             reason = campaign.give_up(ours, now)
             self._transcript.conclude(session.peer_id, "; ".join([reason, *left_out]))
             self._ctx.log.info("punch failed", peer=session.peer_id.short, reason=reason)
@@ -192,7 +194,7 @@ class HolepunchPlugin:
         if result.outcome:
             return False
         took_s = self._ctx.clock.now() - campaign.began_at
-        address = str(session.remote.without_peer())
+        address = str((self._direct(session) or session).remote.without_peer())
         self._ctx.emit(Punched(session.peer_id, address, strategy.words, campaign.attempts, took_s))
         return True
 
@@ -201,42 +203,49 @@ class HolepunchPlugin:
         at = self._ctx.clock.wall()
         reasons: list[str] = []
         name = ""
-        for coordinator in self._coordinators(session):
+        for coordinator in self._coordinators(session, strategy):
             name = coordinator.peer_id.short
             try:
-                crossing, campaign.theirs = await self._meetings.ask(session, coordinator, strategy)
+                running, campaign.theirs = await self._meetings.ask(session, coordinator, strategy)
             except PeerkitError as exc:
                 reasons.append(f"{name}: {exc}")
                 continue
-            await crossing.ended.wait()
-            counts = crossing.counts
-            failed = "" if is_direct(session) else outcome_of(counts.sent, counts.heard, counts.answered)
+            await running.ended.wait()
+            counts = running.counts
+            failed = "" if self._direct(session) else running.outcome
             return Try(strategy.words, at, name, failed, counts.sent, counts.heard, counts.answered)
-        outcome = "; ".join(reasons) or "no common peer that is reached directly over UDP speaks the protocol"
-        return Try(strategy.words, at, name, "" if is_direct(session) else outcome)
+        return Try(strategy.words, at, name, "" if self._direct(session) else "; ".join(reasons))
 
-    def _coordinators(self, session: Session) -> list[Session]:
+    def _off(self, session: Session) -> dict[Strategy, str]:
+        """What cannot be tried, and why."""
+        off = {
+            strategy: f"no common peer that punches is reached directly over {strategy.scheme.upper()}"
+            for strategy in Strategy
+            if not self._coordinators(session, strategy)
+        }
+        if not self._ctx.settings.birthday:
+            off[Strategy.BIRTHDAY] = "switched off by a setting"
+        return off
+
+    def _direct(self, session: Session) -> Session | None:
+        """The session once it is over no relay, or the one that took its place."""
+        for each in (session, self._control.find(session.peer_id)):
+            if each is not None and each.is_open and not is_relayed(each):
+                return each
+        return None
+
+    def _coordinators(self, session: Session, strategy: Strategy) -> list[Session]:
         """Whom to ask: the relay of the path, then other peers that are reached directly."""
         via = session.remote.via
         relay = self._control.find(via) if via is not None else None
         others = [peer.session for peer in self._ctx.pool.peers()]
         self._ctx.rng.shuffle(others)
-        found = [s for s in ([relay] if relay is not None else []) + others if may_coordinate(s)]
+        found = [s for s in ([relay] if relay is not None else []) + others if may_introduce(s, strategy)]
         return [s for s in dict.fromkeys(found) if s.peer_id != session.peer_id][:MAX_COORDINATORS]
 
 
 def is_relayed(session: Session) -> bool:
     return any(path.is_active and path.kind is PathKind.RELAYED for path in session.paths)
-
-
-def is_direct(session: Session) -> bool:
-    """Whether it is there, and over no relay."""
-    return session.is_open and not is_relayed(session)
-
-
-def may_coordinate(session: Session) -> bool:
-    """Whether its other end sees a mapping of ours that probes can use."""
-    return is_direct(session) and PROTOCOL in session.protocols and session.remote.scheme == "udp"
 
 
 def _fits(plugin: HolepunchPlugin) -> Diagnosis:

@@ -5,6 +5,8 @@ due ──strategies in order, none twice──▶ moved
  └─5, 15, 60 min, or our addresses changed─┘
 """
 
+from collections.abc import Mapping
+
 from peerkit.clock import Rng
 
 from .strategy import ORDER, Nat, Strategy, verdict, why_not
@@ -31,19 +33,23 @@ class Campaign:
         self.attempts = 0
         self.began_at = self.next_at = now
 
-    def next_strategy(self, ours: Nat, enabled: frozenset[Strategy]) -> Strategy | None:
-        """Counts as tried.  `None`: nothing is left that could help; call `give_up`."""
+    def next_strategy(self, ours: Nat, off: Mapping[Strategy, str]) -> Strategy | None:
+        """Counts as tried.  `None`: nothing is left that could help; call `give_up`.
+
+        Args:
+            off: what cannot be tried now, and why.
+        """
         for strategy in ORDER:
-            if strategy in enabled and strategy not in self._tried and not why_not(strategy, ours, self.theirs):
+            if strategy not in off and strategy not in self._tried and not why_not(strategy, ours, self.theirs):
                 self._tried.add(strategy)
                 self.attempts += 1
                 return strategy
         return None
 
-    def untried(self, ours: Nat, enabled: frozenset[Strategy]) -> list[str]:
+    def untried(self, ours: Nat, off: Mapping[Strategy, str]) -> list[str]:
         """What was left out, and why."""
         return [
-            f"{strategy.words}: {why_not(strategy, ours, self.theirs) or 'switched off by a setting'}"
+            f"{strategy.words}: {off.get(strategy) or why_not(strategy, ours, self.theirs)}"
             for strategy in ORDER
             if strategy not in self._tried
         ]

@@ -21,7 +21,7 @@ _UNWRAPPED = tuple(
     ipaddress.ip_network(network)
     for network in ("::/96", "::ffff:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48", "2001::/32", "2002::/16")
 )
-_SCHEME = "udp"
+_SCHEME = "udp"  # of probes
 
 
 def is_unicast(address: Address) -> bool:
@@ -30,7 +30,7 @@ def is_unicast(address: Address) -> bool:
         ip = ipaddress.ip_address(address.host)  # not `Address.ip`, which would unwrap a v4-mapped one
     except ValueError:
         return False
-    if not address.port or address.scheme != _SCHEME or ip.is_unspecified or ip.is_multicast or ip.is_link_local:
+    if not address.port or ip.is_unspecified or ip.is_multicast or ip.is_link_local:
         return False
     if isinstance(ip, ipaddress.IPv6Address):
         return ip.is_loopback or (ip.scope_id is None and not any(ip in network for network in _UNWRAPPED))
@@ -38,10 +38,11 @@ def is_unicast(address: Address) -> bool:
 
 
 def accept_observed(observed: Iterable[Address], coordinator: Address) -> tuple[Address, ...]:
-    """Those at which a peer may be probed that `coordinator`, seen there by us, says that it sees.
+    """Those at which a peer may be met that `coordinator`, seen there by us, says that it sees: of its own scheme.
 
     Loopback is believed only of a coordinator on this machine, private networks only of one in a private network."""
-    found = [a.without_peer() for a in observed if is_unicast(a) and (not a.is_local or _is_as_near(a, coordinator))]
+    of_scheme = (a.without_peer() for a in observed if a.scheme == coordinator.scheme and is_unicast(a))
+    found = (a for a in of_scheme if not a.is_local or _is_as_near(a, coordinator))
     return tuple(dict.fromkeys(found))[:MAX_OBSERVED]
 
 
@@ -63,7 +64,7 @@ def candidates(theirs: Sequence[Address], ours: Sequence[Address], nat: Nat, wit
     """
     found: list[Address] = []
     if {a.host for a in theirs} & {a.host for a in ours}:
-        found += [a.without_peer() for a in nat.private_addresses if is_unicast(a) and _is_private(a)][:MAX_PRIVATE]
+        found += [a.without_peer() for a in nat.private_addresses if _is_private(a)][:MAX_PRIVATE]
     for address in theirs:
         if with_predicted and nat.is_predictable:
             ports = [address.port + nat.port_step * k for k in range(1, MAX_PREDICTED + 1)]
@@ -89,9 +90,10 @@ def private_addresses(bound: Iterable[Address], interfaces: Iterable[str], port:
             ip = address.ip
             if address.host == host or (ip is not None and ip.is_unspecified and (":" in host) == (ip.version == 6)):
                 found.append(Address(_SCHEME, host, address.port))
-    return tuple(dict.fromkeys(a for a in found if is_unicast(a) and _is_private(a)))[:MAX_PRIVATE]
+    return tuple(dict.fromkeys(a for a in found if _is_private(a)))[:MAX_PRIVATE]
 
 
 def _is_private(address: Address) -> bool:
     ip = address.ip
-    return ip is not None and ip.is_private and not ip.is_loopback
+    is_ours = address.scheme == _SCHEME and is_unicast(address)
+    return is_ours and ip is not None and ip.is_private and not ip.is_loopback

@@ -3,6 +3,7 @@
                       A, the side that asks                    B, the side that answers
     PLAIN             probes at once                           opens with a short-lived probe, then probes
     SWAPPED           opens, then probes                       probes first; both also probe predicted ports
+    STREAM            both connect over TCP from the ports that the coordinator sees (RFC 9293 §3.5)
     BIRTHDAY          the side whose mapping is symmetric probes from many sockets to the one known port of the other,
                       which probes many ports: the two meet as birthdays do
 
@@ -31,6 +32,11 @@ class Strategy(Enum):
     def words(self) -> str:
         return _WORDS[self]
 
+    @property
+    def scheme(self) -> str:
+        """Of the addresses at which it aims: a coordinator must see both sides there."""
+        return "tcp" if self is Strategy.STREAM else "udp"
+
 
 _WORDS = {
     Strategy.PLAIN: "probes from both sides at once",
@@ -38,7 +44,7 @@ _WORDS = {
     Strategy.STREAM: "a TCP simultaneous open",
     Strategy.BIRTHDAY: "birthday probing",
 }
-ORDER = (Strategy.PLAIN, Strategy.SWAPPED, Strategy.BIRTHDAY)
+ORDER = (Strategy.PLAIN, Strategy.SWAPPED, Strategy.STREAM, Strategy.BIRTHDAY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +77,8 @@ def why_not(strategy: Strategy, ours: Nat, theirs: Nat | None) -> str:
         theirs: `None` before the peer has told.
     """
     if theirs is None:
-        return "" if strategy is Strategy.PLAIN else "the peer has not told what is known of its router"
+        is_first = strategy in (Strategy.PLAIN, Strategy.STREAM)  # over UDP, and for peers that have TCP alone
+        return "" if is_first else "the peer has not told what is known of its router"
     match strategy:
         case Strategy.PLAIN:
             return ""  # what is known may be old
@@ -89,7 +96,9 @@ def why_not(strategy: Strategy, ours: Nat, theirs: Nat | None) -> str:
                 return "the side with the fixed port lets any port in, so that plain probes say as much"
             return ""
         case Strategy.STREAM:
-            return "it is not built in"
+            if ours.is_symmetric or theirs.is_symmetric:
+                return "a symmetric mapping gives each connection another port"
+            return ""
 
 
 def verdict(ours: Nat, theirs: Nat | None) -> str:
@@ -101,4 +110,4 @@ def verdict(ours: Nat, theirs: Nat | None) -> str:
     if ours.is_symmetric or theirs.is_symmetric:
         side = "our" if ours.is_symmetric else "the peer's"
         return f"{side} router maps symmetrically, and birthday probing did not hit"
-    return "no probe came through: a router or firewall on one side lets no UDP in"
+    return "nothing came through: a router or firewall on one side lets no answer in"

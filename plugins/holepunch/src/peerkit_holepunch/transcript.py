@@ -47,18 +47,21 @@ class Transcript:
         self._verdicts: dict[PeerId, str] = {}
 
     def add(self, peer_id: PeerId, attempt: Try) -> None:
+        self._tries_of(peer_id).append(attempt)
+        self._verdicts.pop(peer_id, None)
+
+    def _tries_of(self, peer_id: PeerId) -> "deque[Try]":
         tries = self._tries.pop(peer_id, None) or deque(maxlen=MAX_TRIES)
         self._tries[peer_id] = tries
-        tries.append(attempt)
-        self._verdicts.pop(peer_id, None)
         if len(self._tries) > MAX_PEERS:
             gone, _ = self._tries.popitem(last=False)
             self._verdicts.pop(gone, None)
+        return tries
 
     def conclude(self, peer_id: PeerId, why: str) -> None:
-        """All strategies failed."""
-        if peer_id in self._tries:
-            self._verdicts[peer_id] = why
+        """All that could be tried failed."""
+        self._tries_of(peer_id)
+        self._verdicts[peer_id] = why
 
     def tries(self, peer_id: PeerId) -> Sequence[Try]:
         return tuple(self._tries.get(peer_id, ()))
@@ -67,13 +70,13 @@ class Transcript:
         return [self._finding(peer_id, tries) for peer_id, tries in self._tries.items()]
 
     def _finding(self, peer_id: PeerId, tries: "deque[Try]") -> Finding:
-        last = tries[-1]
-        if not last.outcome:
-            text = f"reached directly by {last.strategy}"
-        elif peer_id in self._verdicts:
+        is_direct = bool(tries) and not tries[-1].outcome
+        if peer_id in self._verdicts:
             text = f"over a relay: {self._verdicts[peer_id]}"
+        elif is_direct:
+            text = f"reached directly by {tries[-1].strategy}"
         else:
-            text = f"over a relay so far; the last try, {last.strategy}: {last.outcome}"
+            text = f"over a relay so far; the last try, {tries[-1].strategy}: {tries[-1].outcome}"
         details = {
             "peer": str(peer_id),
             "tries": [
@@ -89,4 +92,4 @@ class Transcript:
                 for each in tries
             ],
         }
-        return Finding(f"peer {peer_id.short}", "warning" if last.outcome else "ok", text, details)
+        return Finding(f"peer {peer_id.short}", "ok" if is_direct else "warning", text, details)

@@ -14,6 +14,7 @@ from peerkit.transport import DatagramEndpoint, HopLimitedEndpoint, PathKind
 
 from ..punch import Counts, Departure, PathFound, PeerHeard, Punch, PunchEnded
 from ..settings import HolepunchSettings
+from ..transcript import outcome_of
 from .sockets import ProbeSockets
 
 MAX_CROSSINGS = 16  # each sends at most a few hundred bytes/s; peers that all offer at once are refused
@@ -53,6 +54,10 @@ class Crossing:
     @property
     def counts(self) -> Counts:
         return self.punch.counts
+
+    @property
+    def outcome(self) -> str:
+        return outcome_of(self.counts.sent, self.counts.heard, self.counts.answered)
 
     def number(self, endpoint: DatagramEndpoint) -> int | None:
         return self._numbers.get(endpoint)

@@ -15,6 +15,7 @@ from ..allowances import Introductions
 from ..candidates import MAX_OBSERVED
 from ..codec import Introduce, Introduced, Meet
 from ..settings import HolepunchSettings
+from ..strategy import Strategy
 
 PROTOCOL = "peerkit/holepunch"
 VERSION = "0.1.0"
@@ -32,7 +33,7 @@ class Coordinator:
 
     async def introduce(self, asker: Session, message: Introduce) -> bytes:
         """Raises:
-        NotFound: there is no session with the target, or one of the two is not seen over UDP.
+        NotFound: there is no session with the target, or one of the two is not seen over the strategy's transport.
         LimitExceeded: too many.
         RemoteProtocolError: the offer is another's.
         """
@@ -44,9 +45,10 @@ class Coordinator:
         target = self._control.find(message.target)
         if target is None or target is asker or PROTOCOL not in target.protocols:
             raise NotFound("there is no session with the target here, or it does not punch")
-        where_asker, where_target = seen_at(asker), seen_at(target)
+        scheme = fields.strategy.scheme
+        where_asker, where_target = seen_at(asker, scheme), seen_at(target, scheme)
         if not where_asker or not where_target:
-            raise NotFound(f"{'the target' if where_asker else 'the asker'} is not seen over UDP here")
+            raise NotFound(f"{'the target' if where_asker else 'the asker'} is not seen over {scheme.upper()} here")
         reason = self._introductions.begin(asker.peer_id, message.target, self._ctx.clock.now())
         if reason:
             raise LimitExceeded(reason)
@@ -58,12 +60,15 @@ class Coordinator:
         return codec.encode_introduced(Introduced(codec.decode_met(answer).answer, where_target, where_asker))
 
 
-def seen_at(session: Session) -> tuple[Address, ...]:
-    """Where we see a peer: over UDP, over no relay, on paths that are proven."""
+def seen_at(session: Session, scheme: str) -> tuple[Address, ...]:
+    """Where we see a peer: over no relay, on paths that are proven.  Over TCP only where the peer connected from: where
+    we connected to, it listens."""
+    if scheme == "tcp" and session.is_dialer:
+        return ()
     return tuple(
         path.remote.without_peer()
         for path in session.paths
-        if path.remote.scheme == "udp"
+        if path.remote.scheme == scheme
         and path.kind is not PathKind.RELAYED
         and (path.is_active or not math.isnan(path.rtt_s))
     )[:MAX_OBSERVED]
@@ -73,3 +78,10 @@ def rtt_s(session: Session) -> float:
     """0 when it is not known."""
     measured = session.stats.rtt_s
     return 0.0 if math.isnan(measured) else measured
+
+
+def may_introduce(session: Session, strategy: Strategy) -> bool:
+    """Whether its other end sees a mapping of ours that the strategy can use."""
+    is_direct = session.is_open and all(path.kind is not PathKind.RELAYED for path in session.paths if path.is_active)
+    is_ours = strategy is not Strategy.STREAM or session.is_dialer
+    return is_direct and is_ours and PROTOCOL in session.protocols and session.remote.scheme == strategy.scheme

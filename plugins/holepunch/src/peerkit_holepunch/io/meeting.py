@@ -1,6 +1,7 @@
 """The two ends of a punch: one asks through a coordinator, the other answers; both begin."""
 
 from dataclasses import dataclass
+from typing import TypeAlias
 from weakref import WeakKeyDictionary
 
 from peerkit.address import Address
@@ -22,7 +23,8 @@ from ..punch import Punch
 from ..settings import HolepunchSettings
 from ..strategy import Nat, Strategy
 from .crossing import Crossing, Crossings
-from .introducing import PROTOCOL, rtt_s, seen_at
+from .introducing import PROTOCOL, may_introduce, rtt_s, seen_at
+from .stream_opening import StreamOpening, StreamOpenings
 
 INTRODUCE_TIMEOUT_S = 8.0
 MAX_DELAY_S = 1.0  # a coordinator that claims a longer round trip would only make us wait
@@ -55,6 +57,9 @@ class Terms:
     delay_s: float
 
 
+Running: TypeAlias = Crossing | StreamOpening
+
+
 class Refused(PeerkitError):
     """The peer answered that it will not punch now."""
 
@@ -64,9 +69,10 @@ class Refused(PeerkitError):
 class Meetings:
     """Both sides of one node."""
 
-    def __init__(self, ctx: PluginContext[HolepunchSettings], crossings: Crossings) -> None:
+    def __init__(self, ctx: PluginContext[HolepunchSettings], crossings: Crossings, openings: StreamOpenings) -> None:
         self._ctx = ctx
         self._crossings = crossings
+        self._openings = openings
         self._control = ctx.require(SESSION_CONTROL)
         self._own = ctx.require(OWN_ADDRESSES)
         self._asked: WeakKeyDictionary[Session, int] = WeakKeyDictionary()  # number of our last offer
@@ -85,7 +91,7 @@ class Meetings:
 
     # -- the side that asks --------------------------------------------------------------------------------------
 
-    async def ask(self, session: Session, coordinator: Session, strategy: Strategy) -> tuple[Crossing, Nat]:
+    async def ask(self, session: Session, coordinator: Session, strategy: Strategy) -> tuple[Running, Nat]:
         """Let `coordinator` introduce us to the peer of `session`, and begin.
 
         Returns:
@@ -150,7 +156,7 @@ class Meetings:
                 nonce,
                 nat,
                 offer.nat,
-                accept_observed(message.yours, coordinator.remote) or seen_at(coordinator),
+                accept_observed(message.yours, coordinator.remote) or seen_at(coordinator, offer.strategy.scheme),
                 accept_observed(message.observed, coordinator.remote),
                 min((message.rtt_s + rtt_s(coordinator)) / 2, MAX_DELAY_S),
             )
@@ -163,22 +169,29 @@ class Meetings:
     def _refusal(self, session: Session, strategy: Strategy) -> str:
         if not any(path.is_active and path.kind is PathKind.RELAYED for path in session.paths):
             return "the session is on a direct path here"
-        own = self._crossings.with_peer(session.peer_id)
+        running: Crossings | StreamOpenings = self._openings if strategy is Strategy.STREAM else self._crossings
+        own = running.with_peer(session.peer_id)
         if own is not None and own.is_asker and self._ctx.peer_id < session.peer_id:
             return "this side has asked at the same time, and goes first"
-        if own is None and not self._crossings.has_room:
+        if own is None and not running.has_room:
             return "too many punches are under way"
         if strategy is Strategy.BIRTHDAY and (not self._ctx.settings.birthday or self._crossings.has_birthday):
             return "no birthday probing now"
-        return "" if strategy is not Strategy.STREAM else "no simultaneous open is built in"
+        return ""
 
     # -- both ----------------------------------------------------------------------------------------------------
 
-    async def _begin(self, session: Session, coordinator: Session, terms: Terms) -> Crossing:
+    async def _begin(self, session: Session, coordinator: Session, terms: Terms) -> Running:
         """Raises `PeerkitError` when there is nowhere to aim, or no socket."""
         theirs = tuple(a for a in terms.theirs if self._may_dial(session, a))
         if not theirs:
             raise NotFound("the coordinator told no address that may be probed")
+        if terms.strategy is Strategy.STREAM:
+            if not may_introduce(coordinator, terms.strategy):
+                raise NotFound("the coordinator is not one that this side reached directly over TCP")
+            opening = StreamOpening(session, terms.is_asker)
+            self._openings.begin(opening, coordinator.local, theirs[0], terms.delay_s)
+            return opening
         key = session.export(LABEL + terms.asker_nonce + terms.target_nonce)
         probes = ProbeKey(key, terms.asker_nonce, terms.target_nonce, terms.is_asker)
         sockets: list[DatagramEndpoint] = []
