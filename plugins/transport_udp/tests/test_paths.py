@@ -120,6 +120,20 @@ def test_an_offered_path_of_a_nearer_kind_is_taken() -> None:
     assert b.source.lost is None
 
 
+def test_an_offered_path_costs_both_sides_two_round_trips() -> None:
+    """Each may send to the other's new address only as much as came from there: echo and challenge fit in that."""
+    wire = Wire(0.05)
+    wire.transfer(20_000)
+    wire.run_for(1)
+    a, b = wire.a, wire.b
+    lan, other = Address("udp", "10.0.0.7", 2_000), Address("udp", "10.0.0.6", 1_000)
+    began_at = wire.now
+    assert a.connection.offer_path(Route(a.socket, None, lan), began_at)
+    a.host, b.host = other.host, lan.host
+    wire.run_until(lambda: (a.connection.route.remote.host, b.connection.route.remote.host) == (lan.host, a.host), 1)
+    assert wire.now - began_at < 0.25
+
+
 def test_more_paths_than_allowed_replace_unproven_ones() -> None:
     wire = Wire(0.02)
     wire.transfer(20_000)

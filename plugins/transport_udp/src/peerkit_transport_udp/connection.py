@@ -218,7 +218,7 @@ class Connection:
             case frames.Challenge(data):
                 path = self.paths.find(route.endpoint, route.remote)
                 if path is not None and len(self.paths.due) < MAX_ECHOES:
-                    self.paths.due.append((path, frames.response(data)))
+                    self.paths.due.insert(0, (path, frames.response(data)))  # it goes first where both are too much
             case frames.Response(data):
                 self.paths.echoed(data, now)
             case frames.NewId(sequence, connection_id, token):

@@ -37,6 +37,7 @@ MAX_REASON_BYTES = 256
 MAX_PARAMETERS_BYTES = 256
 _ACK_HEADER = struct.Struct("!BQIIB")
 _CHALLENGE = struct.Struct("!B8s")
+CHALLENGE_BYTES = _CHALLENGE.size  # of a challenge, and of its echo
 _NEW_ID = struct.Struct("!BII16s")
 _RETIRE_ID = struct.Struct("!BI")
 _PARAMETERS = struct.Struct("!BH")

@@ -20,6 +20,9 @@ from .recovery import Recovery
 from .sent_log import CONTROL, MTU_PROBE, ONCE, RELIABLE, Content, SentBatch
 
 MAX_JOINED_BYTES = 900  # of control frames in one packet, which fits every path
+# A challenge is padded to this, so that the peer, who may send no more to an address than came from there, can answer
+# with the echo and a challenge of its own: otherwise each side's challenge uses up what the other's echo needs.
+ECHO_AND_CHALLENGE_BYTES = 2 * frames.CHALLENGE_BYTES
 
 
 class Packing:
@@ -95,11 +98,17 @@ class Packing:
             out.append(self.seal(path, [self._receiver.ack_frame(now)], now))
 
     def _send_on_paths(self, out: list[Batch], now: float) -> None:
-        """Challenges and their echoes, and probes for larger datagrams: each is a packet alone."""
+        """Challenges and their echoes, one packet for each path, and probes for larger datagrams."""
         due, self._paths.due = self._paths.due, []
-        for path, frame in due:
-            if path.allowance >= len(frame) + self._sender.overhead_bytes and self._sender.room:
-                out.append(self.seal(path, [frame], now, ONCE))
+        while due:
+            path = due[0][0]
+            joined, room = b"", path.allowance - self._sender.overhead_bytes
+            for other, frame in due:
+                if other is path and len(joined) + len(frame) <= room:
+                    joined += frame
+            due = [(other, frame) for other, frame in due if other is not path]
+            if joined and self._sender.room:
+                out.append(self.seal(path, [pad(joined, min(ECHO_AND_CHALLENGE_BYTES, room))], now, ONCE))
         path = self._paths.active
         if not (self.may_probe_mtu and self._sender.room):
             return

@@ -26,6 +26,7 @@ MAX_PATHS = 4
 MAX_CHALLENGES = 3
 CHALLENGE_BYTES = 8
 OFFERED_BYTES = 256  # that may be sent to an address from which nothing came: less than any first packet
+UNKNOWN_S = 1.0  # the probe timeout of a path of which nothing is known (RFC 9002 §6.2.2)
 _BETTER = 0.8  # guess: a path of the same kind must be so much quicker to be worth the move
 _RANKS = {PathKind.LAN: 0, PathKind.DIRECT: 1, PathKind.RELAYED: 2}
 
@@ -98,8 +99,9 @@ class PathSet:
                 if path is self.wanted:
                     self._move(path, now)
                 elif self._is_better(path):
+                    # what the peer has sent over the old path may still come, as late as that path is slow
+                    self._stay_until = now + max(self._patience_s(self.active), self._patience_s(path))
                     self._move(path, now)
-                    self._stay_until = now + self._patience_s(path)
                 return
 
     def give_up_active(self, now: float) -> bool:
@@ -173,8 +175,12 @@ class PathSet:
         self.due.append((path, frames.challenge(path.challenge)))
 
     def _patience_s(self, path: PathState) -> float:
-        rtt = path.rtt if path.rtt.samples else self.active.rtt
-        return 3 * rtt.timeout_s(0.0)
+        """How long an echo may take.  A path to another host may be much longer than the one in use, and a busy peer
+        later than its round trips were so far: RFC 9000 §8.2.4."""
+        if path.rtt.samples:
+            return 3 * path.rtt.timeout_s(0.0)
+        patience_s = 3 * self.active.rtt.timeout_s(0.0)
+        return patience_s if path.route.remote.host == self.active.route.remote.host else max(patience_s, UNKNOWN_S)
 
     def _is_better(self, path: PathState) -> bool:
         ours, theirs = self.view(self.active), self.view(path)
