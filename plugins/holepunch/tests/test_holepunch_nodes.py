@@ -133,6 +133,20 @@ def test_two_symmetric_routers_stay_on_the_relay_and_the_doctor_says_why(probes:
     between("symmetric", "symmetric", test)
 
 
+def test_another_session_with_the_same_peer_is_tried_at_once(probes: Sent) -> None:
+    async def test(at: Homes) -> None:
+        session = await at.meet()
+        assert isinstance(await punched(at.a), PunchFailed)
+        await session.close()
+        await asyncio.sleep(10)
+        before = len(probes)
+        await at.meet()
+        await asyncio.sleep(10)
+        assert len(probes) > before and len(told(at.a)) == 2
+
+    between("symmetric", "symmetric", test)
+
+
 def test_a_node_that_listens_nowhere_is_punched_too() -> None:
     async def test(at: Homes) -> None:
         session = await at.meet()

@@ -39,8 +39,9 @@ SWEEP_S = 10.0
 
 @dataclass(eq=False)
 class Pursuit:
-    """A campaign that runs."""
+    """A campaign that runs, for the session that was there when it began."""
 
+    session: Session
     campaign: Campaign
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -137,14 +138,20 @@ class HolepunchPlugin:
             self._crossings.drop_unused()
 
     def _consider(self, session: Session, has_changed: bool = False) -> None:
-        """Begin a campaign, where it is ours to begin and none runs."""
-        wanted = is_relayed(session) and PROTOCOL in session.protocols and (session.is_dialer or has_changed)
-        if wanted and session.peer_id not in self._pursuits:
-            is_member = session.purpose is Purpose.MEMBER
-            wait_s = (SETTLE_S if is_member else TRANSIENT_S) if session.is_dialer else OTHER_END_S
-            campaign = Campaign(self._ctx.clock.now() + wait_s, self._ctx.rng)
-            self._pursuits[session.peer_id] = Pursuit(campaign)
+        """Begin a campaign, where it is ours to begin and none runs for this session."""
+        if not (is_relayed(session) and PROTOCOL in session.protocols and (session.is_dialer or has_changed)):
+            return
+        is_member = session.purpose is Purpose.MEMBER
+        wait_s = (SETTLE_S if is_member else TRANSIENT_S) if session.is_dialer else OTHER_END_S
+        due_at = self._ctx.clock.now() + wait_s
+        pursuit = self._pursuits.get(session.peer_id)
+        if pursuit is None:
+            self._pursuits[session.peer_id] = Pursuit(session, Campaign(due_at, self._ctx.rng))
             self._ctx.spawn(self._pursue(session.peer_id), f"punch {session.peer_id.short}")
+        elif pursuit.session is not session:  # whose campaign waits for a session that is over
+            pursuit.session = session
+            pursuit.campaign.restart(due_at)
+            pursuit.changed.set()
 
     # -- a campaign ----------------------------------------------------------------------------------------------
 

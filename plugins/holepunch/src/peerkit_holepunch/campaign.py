@@ -63,10 +63,10 @@ class Campaign:
         self.attempts = 0
         return verdict(ours, self.theirs)
 
-    def restart(self, now: float) -> None:
-        """The network is another: what failed may work, and what is known of the peer's router may be old."""
+    def restart(self, due_at: float) -> None:
+        """The network or the session is another: what failed may work, and what the peer told may be old."""
         self._rounds = 0
         self._tried.clear()
         self.attempts = 0
         self.theirs = None
-        self.began_at = self.next_at = now
+        self.began_at = self.next_at = due_at

@@ -169,6 +169,8 @@ class Crossings:
             return
         if self._by_peer.get(crossing.session.peer_id) is crossing:
             del self._by_peer[crossing.session.peer_id]
+        counts, peer = crossing.counts, crossing.session.peer_id.short
+        self._ctx.log.debug("punch over", peer=peer, sent=counts.sent, heard=counts.heard, answered=counts.answered)
         self._close(crossing)
 
     def _close(self, crossing: Crossing) -> None:
