@@ -48,12 +48,14 @@ class SourceStream:
 
     Attributes:
         name: the peer id's text.
+        ended: set once it is nobody's source any more.
         on_bytes: called with the name and the number of bytes as content comes in.
     """
 
     def __init__(self, session: Session, stream: Stream, on_bytes: Callable[[str, int], None]) -> None:
         self.name = str(session.peer_id)
         self.session = session
+        self.ended = asyncio.Event()
         self._stream = stream
         self._on_bytes = on_bytes
         self._expected: deque[_Expected] = deque()

@@ -12,8 +12,10 @@ from typing import Protocol
 
 from peerkit import PeerId, PluginContext
 from peerkit.capabilities import CONTENT_ROUTING, DIALER
-from peerkit.errors import NotFound, PeerkitError, RemoteProtocolError, VerificationFailed
+from peerkit.errors import EndpointClosed, NotFound, PeerkitError, RemoteProtocolError, VerificationFailed
+from peerkit.event import SessionPathsChanged
 from peerkit.session import DialTarget
+from peerkit.transport import PathKind
 
 from .content_id import ContentId
 from .settings import WarehouseSettings
@@ -70,6 +72,7 @@ class Swarm:
     async def run(self) -> None:
         """Look for sources and keep them, until cancelled."""
         async with asyncio.TaskGroup() as group:
+            group.create_task(self._follow(group))
             while True:
                 async for target in self._candidates():
                     self._consider(group, target)
@@ -104,6 +107,17 @@ class Swarm:
         self._tried_at[name] = now
         self._attempts += 1
         group.create_task(self._attend(target))
+
+    async def _follow(self, group: asyncio.TaskGroup) -> None:
+        """A session over a relay may be followed by a direct one: ask its source there."""
+        async for event in self._ctx.subscribe(SessionPathsChanged):
+            source = self.source(str(event.peer_id))
+            is_left_behind = source is not None and source.session.paths[0].kind is PathKind.RELAYED
+            if source is not None and is_left_behind and event.kind != PathKind.RELAYED.value:
+                source.close(EndpointClosed("the stream", "a direct session took the place of the relayed one"))
+                await source.ended.wait()
+                self._tried_at.pop(source.name, None)
+                self._consider(group, event.peer_id)
 
     async def _attend(self, target: DialTarget) -> None:
         """One source from dial to end."""
@@ -152,6 +166,7 @@ class Swarm:
 
     def _leave(self, source: SourceStream, reason: PeerkitError | None) -> None:
         self._live.pop(source.name, None)
+        source.ended.set()
         if reason is not None:
             self.failures[source.name] = str(reason)
         if self._taker is not None:
