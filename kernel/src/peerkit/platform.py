@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from .clock import Clock, Rng
+from .network import Network
 from .plugin import Database
-from .transport import Network
 
 T = TypeVar("T")
 

@@ -22,9 +22,9 @@ from .capabilities import Capability
 from .clock import Clock, Rng
 from .event import Event
 from .identity import PeerId
+from .network import Network
 from .record import Signed
 from .session import Pool
-from .transport import Network
 from .trust import Decision, Question
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from peerkit.transport import ServerTls
+from peerkit.network import ServerTls
 
 
 def server_tls(folder: Path, scheme: str = "tls") -> ServerTls:

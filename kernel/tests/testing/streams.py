@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Callable
 
 from peerkit.address import Address
-from peerkit.transport import Listener, Network, Pipe, ServerTls
+from peerkit.network import Network, ServerTls
+from peerkit.transport import Listener, Pipe
 
 
 class Recorder:

@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from peerkit.errors import ConnectFailed
+from peerkit.network import ServerTls
 from peerkit.testing import SimNetwork, run
 from peerkit.testing.sim_stream import HIGH_WATER_BYTES
-from peerkit.transport import ServerTls
 
 from .streams import Recorder, Server, dial
 

@@ -7,7 +7,7 @@ import ssl
 from typing import Self
 
 from peerkit.address import Address
-from peerkit.transport import ServerTls
+from peerkit.network import ServerTls
 from plugins.transport_tcp.tests.beds import foreign_client
 
 

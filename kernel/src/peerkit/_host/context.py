@@ -17,10 +17,10 @@ from ..clock import Clock, Rng
 from ..errors import LocalProtocolError, PeerkitError
 from ..event import Event
 from ..identity import PeerId
+from ..network import Network
 from ..plugin import AnyCapability, Database, PluginContext
 from ..record import Signed
 from ..session import Pool
-from ..transport import Network
 from ..trust import Decision, Question
 from .capability_board import CapabilityBoard
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from ..address import Address
 from ..errors import ConnectFailed
-from ..transport import Listener, PipeAccept, ServerTls
+from ..network import ServerTls
+from ..transport import Listener, PipeAccept
 from .socket_address import from_sockaddr, to_sockaddr
 from .system_error import reason
 from .system_stream import AttachProtocol

@@ -12,7 +12,8 @@ from ..address import Address
 from ..clock import Clock
 from ..errors import ConnectFailed
 from ..link import Gateway, LinkEndpoint, LinkHandler
-from ..transport import DatagramEndpoint, Listener, Network, Pipe, PipeAccept, PipeHandler, ServerTls
+from ..network import Network, ServerTls
+from ..transport import DatagramEndpoint, Listener, Pipe, PipeAccept, PipeHandler
 from .daemon_thread import run_in_daemon_thread
 from .datagram import open_datagrams
 from .default_gateway import default_gateways

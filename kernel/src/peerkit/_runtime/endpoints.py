@@ -13,7 +13,8 @@ from ..address import Address
 from ..capabilities import DatagramEndpoints
 from ..datagram import DatagramTransport
 from ..errors import ConnectFailed
-from ..transport import DatagramEndpoint, Network
+from ..network import Network
+from ..transport import DatagramEndpoint
 from .session_opening import SessionDoor
 
 

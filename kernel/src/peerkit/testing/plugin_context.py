@@ -30,11 +30,12 @@ from ..clock import Clock, Rng
 from ..errors import LocalProtocolError, PeerUnreachable, PluginConflictError, Unavailable
 from ..event import Event
 from ..identity import Identity, PeerId
+from ..network import Network
 from ..platform import Platform
 from ..plugin import Database, PluginContext, PluginSpec
 from ..record import Signed, network_id
 from ..session import DialTarget, Peer, Pool
-from ..transport import Buffer, Network
+from ..transport import Buffer
 from ..trust import Decision, Question
 
 if TYPE_CHECKING:

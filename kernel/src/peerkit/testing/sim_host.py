@@ -12,7 +12,8 @@ from .._io.sqlite_file import SqliteFile
 from ..address import Address
 from ..errors import ConnectFailed
 from ..link import Gateway, LinkEndpoint, LinkHandler
-from ..transport import DatagramEndpoint, Listener, Network, Pipe, PipeAccept, PipeHandler, ServerTls
+from ..network import Network, ServerTls
+from ..transport import DatagramEndpoint, Listener, Pipe, PipeAccept, PipeHandler
 from .sim_connect import Meeting, connect, connect_from
 from .sim_datagram import SimDatagramEndpoint
 from .sim_link import SimLinkEndpoint, open_links

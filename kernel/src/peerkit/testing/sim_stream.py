@@ -16,7 +16,8 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from ..address import Address
-from ..transport import Buffer, Listener, Pipe, PipeAccept, PipeHandler, ServerTls
+from ..network import ServerTls
+from ..transport import Buffer, Listener, Pipe, PipeAccept, PipeHandler
 
 if TYPE_CHECKING:
     from .sim_host import SimHost

@@ -6,7 +6,8 @@ from typing import Generic, TypeVar
 
 from peerkit.address import Address
 from peerkit.errors import ConnectFailed, RemoteProtocolError
-from peerkit.transport import DatagramEndpoint, Network
+from peerkit.network import Network
+from peerkit.transport import DatagramEndpoint
 
 from ..mapping import MappingFailed
 

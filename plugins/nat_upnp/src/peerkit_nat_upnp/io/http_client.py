@@ -4,7 +4,8 @@ import asyncio
 
 from peerkit.address import Address
 from peerkit.errors import ConnectFailed, RemoteProtocolError
-from peerkit.transport import Network, Pipe
+from peerkit.network import Network
+from peerkit.transport import Pipe
 
 from ..http_answer import HttpAnswer, request
 from ..mapping import MappingFailed

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from peerkit.clock import Rng
 from peerkit.errors import RemoteProtocolError
 from peerkit.link import Gateway
-from peerkit.transport import Network
+from peerkit.network import Network
 
 from .. import igd
 from ..mapping import PERMANENT_S, TCP, UDP, Granted, Mapper, MappingFailed, Wanted

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from peerkit.address import Address
 from peerkit.clock import Clock
 from peerkit.link import Gateway
-from peerkit.transport import Network
+from peerkit.network import Network
 
 from .. import nat_pmp
 from ..epoch import Epoch, Rule

@@ -6,7 +6,7 @@ from peerkit.address import Address
 from peerkit.clock import Clock, Rng
 from peerkit.errors import RemoteProtocolError
 from peerkit.link import Gateway
-from peerkit.transport import Network
+from peerkit.network import Network
 
 from .. import pcp
 from ..epoch import Epoch, Rule

@@ -7,7 +7,7 @@ import ipaddress
 from peerkit.address import Address
 from peerkit.errors import ConnectFailed, RemoteProtocolError
 from peerkit.link import Gateway
-from peerkit.transport import Network
+from peerkit.network import Network
 
 from .. import igd
 from ..mapping import MappingFailed

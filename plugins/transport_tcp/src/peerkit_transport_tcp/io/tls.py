@@ -9,7 +9,7 @@ import ssl
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from peerkit.transport import ServerTls
+from peerkit.network import ServerTls
 
 _LIFETIME = timedelta(days=365)  # a year without a restart; no Peerkit node looks at it
 
