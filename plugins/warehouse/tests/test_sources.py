@@ -296,3 +296,17 @@ def test_a_claim_of_a_giant_is_refused_before_a_byte_is_written(tmp_path: Path) 
 
     run(main())
     assert not list((tmp_path / "c" / "plugins" / "warehouse" / "partial").iterdir())
+
+
+def test_a_place_that_is_silent_for_a_moment_is_asked_again(tmp_path: Path) -> None:
+    async def main() -> None:
+        net = SimNetwork()
+        file = make_file(tmp_path / "file.bin", 10)
+        async with open_node(tmp_path / "a", net) as a, open_node(tmp_path / "b", net) as b:
+            (shared,) = await share(a, file)
+            net.partition([net.hosts[0].ip], [net.hosts[1].ip])
+            asyncio.get_running_loop().call_later(6, net.heal)
+            await get(b, shared.link, tmp_path / "copy")
+            assert digest(tmp_path / "copy") == digest(file)
+
+    run(main())

@@ -8,13 +8,21 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Protocol
 
 from peerkit import PeerId, PluginContext
 from peerkit.capabilities import CONTENT_ROUTING, DIALER
-from peerkit.errors import EndpointClosed, NotFound, PeerkitError, RemoteProtocolError, VerificationFailed
+from peerkit.errors import (
+    DeadlineExceeded,
+    EndpointClosed,
+    NotFound,
+    PeerkitError,
+    RemoteProtocolError,
+    VerificationFailed,
+)
 from peerkit.event import SessionPathsChanged
-from peerkit.session import DialTarget
+from peerkit.session import DialTarget, Session
 from peerkit.transport import PathKind
 
 from .content_id import ContentId
@@ -123,7 +131,7 @@ class Swarm:
         """One source from dial to end."""
         attempting = True
         try:
-            async with self._ctx.require(DIALER).transient(target, DIAL_TIMEOUT_S) as session:
+            async with self._session(target) as session:
                 name = str(session.peer_id)
                 if name in self._live or name in self.liars or PROTOCOL not in session.protocols:
                     return
@@ -156,6 +164,17 @@ class Swarm:
                 self._attempts -= 1
             else:
                 self._alive_at = self._ctx.clock.now()
+
+    @asynccontextmanager
+    async def _session(self, target: DialTarget) -> AsyncIterator[Session]:
+        """Borrow one; who does not answer in time is asked once more, since it may have been busy."""
+        dialer = self._ctx.require(DIALER)
+        async with AsyncExitStack() as stack:
+            try:
+                session = await stack.enter_async_context(dialer.transient(target, DIAL_TIMEOUT_S))
+            except DeadlineExceeded:
+                session = await stack.enter_async_context(dialer.transient(target, DIAL_TIMEOUT_S))
+            yield session
 
     def _join(self, source: SourceStream, info: Info) -> None:
         self._live[source.name] = (source, info)
