@@ -65,6 +65,11 @@ class Inbound:
         if session.on_settled is not None:
             session.settle()
 
+    def measured(self, round_trip_s: float) -> None:
+        """The handshake told how long the way is."""
+        self.round_trip.measured(round_trip_s)
+        self._credit.measured(round_trip_s)
+
     def end(self, error: EndpointClosed) -> None:
         """The session is over."""
         self.requests.end(error)

@@ -1,4 +1,4 @@
-"""How long the way to a peer and back takes, from the session's own pings."""
+"""How long the way to a peer and back takes, from the session's own pings, or before the first from its handshake."""
 
 import math
 
@@ -14,6 +14,10 @@ class RoundTrip:
         self.rtt_s = math.nan
         self._nonce: bytes | None = None
         self._asked_at = 0.0
+
+    def measured(self, sample: float) -> None:
+        """The way took `sample` seconds, and whoever answered some more."""
+        self.rtt_s = sample
 
     def asked(self, nonce: bytes, now: float) -> None:
         """A ping is on its way; an earlier one without an answer is forgotten."""

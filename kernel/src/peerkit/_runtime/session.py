@@ -6,6 +6,7 @@ The promises are `peerkit.session.Session`'s.  Below is a `Carrier`; what the pe
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -27,7 +28,7 @@ from ..identity import PeerId, hkdf
 from ..protocol import Agreement
 from ..record import PeerRecord
 from ..security import HandshakeResult
-from ..session import Code, Session, SessionStats
+from ..session import Code, Purpose, Session, SessionStats
 from ..transport import Buffer, Carrier, Path, PathKind
 from .inbound import Inbound
 from .session_context import SessionContext
@@ -263,10 +264,17 @@ class RuntimeSession:
 
     # -- the carrier's side --------------------------------------------------------------------------------------
 
-    def begin(self) -> None:
-        """The session is confirmed: tell the peer who we are, and measure the way."""
+    def begin(self, handshake_s: float = math.nan) -> None:
+        """The session is confirmed: tell the peer who we are, and measure the way.
+
+        Args:
+            handshake_s: from our last handshake message to the answer; good enough for a transient session.
+        """
         self.mux.outgoing.control(frames.record(self._context.owner.own_record()))
-        self.ping()
+        if self.purpose is Purpose.MEMBER or math.isnan(handshake_s):
+            self.ping()
+        else:
+            self.inbound.measured(handshake_s)
 
     def end(self, code: int, reason: str) -> None:
         """Tell the peer and close.  Idempotent."""

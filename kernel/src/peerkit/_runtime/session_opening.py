@@ -10,6 +10,7 @@ until then there is no event and no slot but the one for handshakes.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -189,7 +190,7 @@ class RuntimeOpening:
         """For a datagram carrier; `confirm_session` is for the kernel's own."""
         return PayloadSource(self._context, self.confirm_session(carrier))
 
-    def confirm_session(self, carrier: Carrier) -> RuntimeSession:
+    def confirm_session(self, carrier: Carrier, handshake_s: float = math.nan) -> RuntimeSession:
         context, agreed, result = self._context, self._agreed, self._handshake.result
         assert self._state is _State.KEYED and agreed is not None and result is not None, "there are no keys"
         try:
@@ -221,9 +222,9 @@ class RuntimeOpening:
             if refusal:
                 session.end(Code.LIMIT, refusal)
             else:
-                session.begin()
+                session.begin(handshake_s)
         else:
-            session.begin()
+            session.begin(handshake_s)
             if self._purpose is Purpose.MEMBER:
                 session.on_settled = self._settled  # the acceptor may have no place for us: wait for its first word
             else:

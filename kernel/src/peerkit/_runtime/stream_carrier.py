@@ -20,6 +20,7 @@ from .._session.record_layer import (
 from .._session.send_queue import SendQueue
 from ..address import Address
 from ..errors import ConnectFailed, PeerkitError, RemoteProtocolError
+from ..session import Purpose
 from ..transport import Carrier, DatagramEndpoint, Path, Pipe, PipeHandler
 from .dial_attempt import RuntimeAttempt
 from .session import RuntimeSession
@@ -27,6 +28,7 @@ from .session_context import SessionContext
 from .session_opening import RuntimeOpening, SessionDoor
 from .throttle import Throttle
 
+_GREETING_WAIT_S = 0.001  # of a dialer's record, for the request that a transient session is dialled for
 _LINGER_S = 2.0  # a peer that reads nothing cannot hold a closed session open longer
 
 
@@ -58,6 +60,9 @@ class StreamCarrier:
         self._opening: RuntimeOpening | None = None  # until the session is there
         self._reader: HandshakeReader | None = None
         self._timer: asyncio.TimerHandle | None = None  # of the key's life, then of lingering
+        self._greeting: asyncio.TimerHandle | None = None  # while our record waits for a request to go with
+        self._said_at = 0.0  # when we sent our last handshake message
+        self._handshake_s = 0.0  # from there to the answer
         self._throttle = Throttle(context, pipe, self._flush)
 
     def begin(self, opening: RuntimeOpening) -> None:
@@ -92,6 +97,8 @@ class StreamCarrier:
     def buffer_updated(self, nbytes: int) -> None:
         if self._state is _CLOSED:
             return
+        if self._session is None:
+            self._handshake_s = self._context.clock.now() - self._said_at
         scratch = self._context.scratch
         total = len(self._left) + nbytes
         self._left = b""
@@ -108,7 +115,7 @@ class StreamCarrier:
             self._receiving = False
         if total == len(scratch):
             self._context.grow_scratch()
-        if self._state is _OPEN:
+        if self._state is _OPEN and self._greeting is None:
             self._flush()
         if self._throttle.is_on:
             self._throttle.received(nbytes)
@@ -132,6 +139,7 @@ class StreamCarrier:
         for message in opening.messages_to_send():
             self._pipe.write([frame_message(message, opening.is_dialer and self._sent_messages == 0)])
             self._sent_messages += 1
+            self._said_at = self._context.clock.now()
         if opening.failure is not None:
             raise opening.failure
 
@@ -160,15 +168,19 @@ class StreamCarrier:
         return memoryview(reader.rest())
 
     def _open(self) -> RuntimeSession:
-        """Both sides have proved themselves."""
+        """Both sides have proved themselves.  What we have to say goes out when all that came was read, or of a dialer
+        with its first request."""
         assert self._opening is not None
-        session = self._session = self._opening.confirm_session(self)
+        session = self._session = self._opening.confirm_session(self, self._handshake_s)
         self._opening = None
         self._outgoing = session.mux.outgoing
         self._state = _OPEN
-        if self._timer is None:
-            self._schedule_key_update()
-        self._flush()
+        if self._close_when_flushed:  # refused at once
+            self._flush()
+            return session
+        self._schedule_key_update()
+        if session.is_dialer and session.purpose is Purpose.TRANSIENT:
+            self._greeting = self._context.loop.call_later(_GREETING_WAIT_S, self._flush)
         return session
 
     def _schedule_key_update(self) -> None:
@@ -223,6 +235,9 @@ class StreamCarrier:
         outgoing = self._outgoing
         if outgoing is None:
             return
+        if self._greeting is not None:
+            self._greeting.cancel()
+            self._greeting = None
         if outgoing.wants_to_send:
             self._send_records(outgoing)
         if self._close_when_flushed and not outgoing.wants_to_send:
@@ -273,6 +288,8 @@ class StreamCarrier:
         self._state = _CLOSED
         if self._timer is not None:
             self._timer.cancel()
+        if self._greeting is not None:
+            self._greeting.cancel()
         self._throttle.cancel()
         self._sealer = self._opener = self._session = self._outgoing = None
 
