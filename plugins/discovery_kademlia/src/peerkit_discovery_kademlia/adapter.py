@@ -47,6 +47,7 @@ from .settings import KademliaSettings
 from .value_store import ValueStore
 
 FEW = 2  # requests in flight where the peers that answer matter, not the time: more would dial more than are needed
+SOME = 4  # for our own neighbourhood: ten at once would dial ten that turn out not to be in it
 PINGS = 16  # of one turn of the liveness routine
 _PING = encode_request(Ping())
 
@@ -137,7 +138,7 @@ class KademliaPlugin:
     async def _join(self) -> None:
         own = to_bytes(self.table.own_key)
         seeds = self._saved or self._book.records()[-K:]  # a full bootstrap peer is no member, but its record is there
-        finished = await self._asking.lookup(self.table.own_key, FindNode(own), seeds=seeds)
+        finished = await self._asking.lookup(self.table.own_key, FindNode(own), alpha=SOME, seeds=seeds)
         now = self._ctx.clock.now()
         was_joined = self._joining.is_joined
         self._joining.joined(now, finished.closest)
