@@ -142,11 +142,7 @@ class SimHost:
         while True:
             port = self._next_port
             self._next_port = port + 1 if port < 65_535 else FIRST_FREE_PORT
-            if not any(
-                (host, port) in used
-                for host in (self.ip, *_WILDCARDS, *_LOOPBACKS)
-                for used in (self.listeners, self.endpoints)
-            ):
+            if all(port != used for used_by in (self.listeners, self.endpoints) for _, used in used_by):
                 return port
 
     def find_listener(self, ip: str, port: int) -> SimListener | None:

@@ -53,10 +53,10 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     """
 
     # What a stock loop does for each callback and timer costs a simulation a quarter of its function calls (measured):
-    # comparing timers in Python, asking the selector, rounding time-outs.  So the loop's turn and its timers are ours;
-    # tasks, futures and handles are asyncio's.
+    # comparing timers in Python, asking the selector, rounding time-outs, asking at each handle for debug mode.  So the
+    # loop's turn, its timers and handles are ours; tasks and futures are asyncio's.
 
-    _ready: deque[asyncio.Handle]  # the base class's: callbacks of this turn
+    _ready: deque[Any]  # the base class's: this turn's handles, of whose callback and context the stubs do not know
     _stopping: bool
     _closed: bool
 
@@ -93,7 +93,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     ) -> asyncio.Handle:
         if self._closed:
             raise RuntimeError("the event loop is closed")
-        handle = asyncio.Handle(callback, args, self, context)
+        handle = _Handle(callback, args, self, context)
         self._ready.append(handle)
         return handle
 
@@ -107,7 +107,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     ) -> asyncio.TimerHandle:
         if self._closed:
             raise RuntimeError("the event loop is closed")
-        timer = asyncio.TimerHandle(when, callback, args, self, context)
+        timer = _Timer(when, callback, args, self, context)
         self._timers_set += 1
         heappush(self._timers, (when, self._timers_set, timer))
         return timer
@@ -136,8 +136,70 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
             ready.append(heappop(timers)[2])
         for _ in range(len(ready)):  # what they make ready is for the next turn
             handle = ready.popleft()
-            if not handle._cancelled:
-                handle._run()
+            if handle._cancelled:
+                continue
+            try:
+                handle._context.run(handle._callback, *handle._args)
+            except (SystemExit, KeyboardInterrupt):
+                raise
+            except BaseException as exc:
+                told = {"message": f"Exception in callback {handle}", "exception": exc, "handle": handle}
+                self.call_exception_handler(told)
+
+
+class _Handle(asyncio.Handle):
+    """asyncio's, without where it was made, which debug mode tells."""
+
+    __slots__ = ()
+
+    def __init__(
+        self,
+        callback: Callable[..., object],
+        args: tuple[object, ...],
+        loop: asyncio.AbstractEventLoop,
+        context: contextvars.Context | None,
+    ) -> None:
+        self._context = context if context is not None else contextvars.copy_context()
+        self._loop = loop
+        self._callback = callback
+        self._args = args
+        self._cancelled = False
+        self._repr = None
+        self._source_traceback = None
+
+
+class _Timer(asyncio.TimerHandle):
+    """As `_Handle`."""
+
+    __slots__ = ()
+
+    def __init__(
+        self,
+        when: float,
+        callback: Callable[..., object],
+        args: tuple[object, ...],
+        loop: "VirtualTimeLoop",
+        context: contextvars.Context | None,
+    ) -> None:
+        self._context = context if context is not None else contextvars.copy_context()
+        self._loop = loop
+        self._callback = callback
+        self._args = args
+        self._cancelled = False
+        self._repr = None
+        self._source_traceback = None
+        self._when = when
+        self._scheduled = False
+
+    def cancel(self) -> None:
+        if not self._cancelled:
+            self._cancelled = True
+            self._callback, self._args = _nothing, ()  # what they hold is freed
+            self._loop._timer_handle_cancelled(self)
+
+
+def _nothing() -> None:
+    """What a cancelled timer would call."""
 
 
 class _NoSelector(selectors.BaseSelector):
