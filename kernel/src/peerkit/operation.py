@@ -51,9 +51,10 @@ class Arg:
 
 
 class Model(BaseModel):
-    """Base for requests and answers: frozen, unknown keys forbidden."""
+    """Base for requests and answers: frozen, unknown keys forbidden.  What checks them is made when one is first used:
+    a node starts with some sixty of them, and most are never asked for."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class Nothing(Model):

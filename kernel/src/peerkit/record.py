@@ -114,8 +114,8 @@ class PeerRecord:
                 kept = kept[:-1]
             else:
                 spoken.popitem()
-        signed = Signed(body, identity.sign(PURPOSE, network_id, body))
-        return _from_body(signed, body)
+        signature = identity.sign(PURPOSE, network_id, body)
+        return _from_body(Signed(body, signature, codec.encode_signed(body, signature)), body)
 
     @classmethod
     def from_bytes(cls, data: bytes, network_id: bytes, now_wall: float, check_signature: bool = True) -> "PeerRecord":

@@ -7,6 +7,7 @@ Nothing is raised for a wrong setting: the problems are collected, so that those
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from ..errors import ConfigError
@@ -181,10 +182,15 @@ def _open(
                     f" (there are: {known}; a file's name ends in .toml)"
                 )
                 return profile, None, folder
-            name, text, folder = f"preset {profile}", files.read_preset(profile), None
+            return f"preset {profile}", _preset(profile), None
         return name, tomllib.loads(text), folder
     except ConfigError as exc:
         problems.extend(exc.problems)
     except tomllib.TOMLDecodeError as exc:
         problems.append(f"{name} is not TOML: {exc}")
     return str(profile), None, folder
+
+
+@lru_cache  # a process may hold a thousand nodes
+def _preset(name: str) -> Mapping[str, object]:
+    return tomllib.loads(files.read_preset(name))

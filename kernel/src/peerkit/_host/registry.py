@@ -9,6 +9,7 @@ import inspect
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Generic, Protocol
 
 import pluggy
@@ -87,11 +88,16 @@ def new_manager() -> pluggy.PluginManager:
 
 def hook_mistakes(plugin: str, obj: object) -> list[str]:
     """What pluggy would pass over in silence: a hook method without its mark, of an unknown name, with defaults."""
+    return [*_hook_mistakes(plugin, type(obj))]  # type: ignore[arg-type]  # a class is hashable
+
+
+@lru_cache(256)  # a process may hold a thousand nodes
+def _hook_mistakes(plugin: str, cls: type[object]) -> tuple[str, ...]:
     problems = []
-    for name in dir(type(obj)):
-        if not name.startswith(PREFIX) or not inspect.isroutine(inspect.getattr_static(obj, name, None)):
+    for name in dir(cls):
+        if not name.startswith(PREFIX) or not inspect.isroutine(inspect.getattr_static(cls, name, None)):
             continue
-        marks: Mapping[str, object] | None = getattr(getattr(obj, name), "peerkit_impl", None)
+        marks: Mapping[str, object] | None = getattr(getattr(cls, name), "peerkit_impl", None)
         if marks is None:
             problems.append(f"plugin {plugin}: method {name} lacks @hookimpl")
             continue
@@ -101,10 +107,10 @@ def hook_mistakes(plugin: str, obj: object) -> list[str]:
             problems.append(f"plugin {plugin}: there is no hook {name}{hint}")
         if marks.get("wrapper") or marks.get("hookwrapper"):
             problems.append(f"plugin {plugin}: {name} is a hook wrapper; hooks of Peerkit only register")
-        taken = inspect.signature(getattr(obj, name)).parameters.values()
+        taken = inspect.signature(getattr(cls, name)).parameters.values()
         if any(p.default is not inspect.Parameter.empty for p in taken):
             problems.append(f"plugin {plugin}: {name} has default arguments, which are never filled; remove them")
-    return problems
+    return tuple(problems)
 
 
 def collect(manager: pluggy.PluginManager, wrapper_order: Sequence[str], extras: Sequence[Extra]) -> Collected:
