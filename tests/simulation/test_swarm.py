@@ -110,6 +110,44 @@ def test_a_node_that_leaves_says_goodbye() -> None:
     run(main())
 
 
+def test_a_first_question_takes_one_record_each_way_and_the_handshake_measures_the_way() -> None:
+    async def main() -> None:
+        net = SimNetwork(latency_s=(0.05, 0.05))
+        one, other = net.platform(), net.platform()
+        listen = {"node": {"listen": [f"tcp://{other.ip}:4433"]}}
+        async with (
+            Node.open(PROFILE, platform=one, settings={"node": {"listen": []}}, protocols=_echo(0)) as a,
+            Node.open(PROFILE, platform=other, settings=listen, protocols=_echo(0)) as b,
+        ):
+            before = net.packets
+            async with a.pool.transient(b.addresses[0]) as session:
+                assert await session.request(ECHO, b"hello") == b"hello"
+                connecting, handshake = 2, 3  # XX: nobody knew the other's key
+                assert net.packets - before == connecting + handshake + 2
+                assert session.record is not None, "it came with the answer"
+                assert session.rtt_s == pytest.approx(0.1)
+                assert b.pool.sessions()[0].rtt_s == pytest.approx(0.1, abs=0.01)
+
+    run(main())
+
+
+def test_a_session_that_asks_nothing_says_who_it_is_all_the_same() -> None:
+    async def main() -> None:
+        net = SimNetwork(latency_s=(0.05, 0.05))
+        one, other = net.platform(), net.platform()
+        listen = {"node": {"listen": [f"tcp://{other.ip}:4433"]}}
+        async with (
+            Node.open(PROFILE, platform=one, settings={"node": {"listen": []}}) as a,
+            Node.open(PROFILE, platform=other, settings=listen) as b,
+            a.pool.transient(b.addresses[0]) as session,
+        ):
+            await asyncio.sleep(0.2)
+            assert session.record is not None
+            assert b.pool.sessions()[0].record is not None
+
+    run(main())
+
+
 def test_a_node_that_cannot_start_fails_the_start() -> None:
     async def main() -> None:
         async with Swarm(SimNetwork(), {"node": {**PROFILE["node"], "bogus": 1}}) as swarm:
