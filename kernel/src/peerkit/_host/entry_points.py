@@ -86,7 +86,12 @@ def _merge(first: InstalledPlugin | None, second: InstalledPlugin) -> InstalledP
 
 
 def _distribution(entry: metadata.EntryPoint) -> str:
-    return entry.dist.name if entry.dist else "?"
+    return _name(entry.dist) if entry.dist else "?"
+
+
+@lru_cache(maxsize=256)  # each time anew it would read and parse the file of metadata
+def _name(distribution: metadata.Distribution) -> str:
+    return distribution.name
 
 
 def declared_differently(installed: InstalledPlugin, **spec: Iterable[str]) -> list[str]:
