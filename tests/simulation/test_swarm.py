@@ -125,7 +125,7 @@ def test_a_first_question_takes_one_record_each_way_and_the_handshake_measures_t
                 connecting, handshake = 2, 3  # XX: nobody knew the other's key
                 assert net.packets - before == connecting + handshake + 2
                 assert session.record is not None, "it came with the answer"
-                assert session.rtt_s == pytest.approx(0.1)
+                assert session.stats.rtt_s == pytest.approx(0.1)
                 assert b.pool.sessions()[0].rtt_s == pytest.approx(0.1, abs=0.01)
 
     run(main())
