@@ -178,7 +178,7 @@ class RelayPlugin:
     async def diagnose(self) -> Sequence[Finding]:
         client, service = self._client, self._service
         found = []
-        if client.reservations:
+        if client.is_needed and client.reservations:
             names = ", ".join(relay.short for relay in client.reservations)
             text = f"strangers reach this node through {names}"
             found.append(Finding("relay", "ok", text, {"relays": [str(relay) for relay in client.reservations]}))

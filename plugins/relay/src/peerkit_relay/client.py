@@ -36,6 +36,7 @@ MAX_CIRCUITS = 64  # of ours, both ways: each is a socket to all that watch endp
 UNUSED_S = 20.0  # a circuit without a session over it is closed after so long
 DIAL_S = 5.0
 SPENT = 0.75  # of a circuit's seconds or bytes: time to open the next one
+OLD_RECORD_S = 120.0  # guess: so long others may still have a record of ours that names a relay
 RETRY_S = 30.0  # a relay that refused is asked again after so long
 
 
@@ -90,15 +91,17 @@ class RelayClient:
         for relay in tuple(self.reservations):
             if self.reservations[relay].ends_at <= now or self._control.find(relay) is None:
                 del self.reservations[relay]
-        if not self.is_needed:
-            self.reservations.clear()
+        if not (is_needed := self.is_needed):
+            for relay, lease in self.reservations.items():
+                self.reservations[relay] = Lease(now, min(lease.ends_at, now + OLD_RECORD_S))
         else:
             due = [relay for relay in self.reservations if self.reservations[relay].renew_at <= now]
             wanted = self._ctx.settings.relays - len(self.reservations)
             fresh = [relay for relay in self._candidates() if self.refusals.get(relay, ("", 0.0))[1] <= now]
             for relay in due + fresh[: max(wanted, 0)]:
                 await self._reserve_at(relay)
-        self._own.advertise(self._ctx.name, [a for relay in self.reservations for a in self._addresses_over(relay)])
+        advertised = self.reservations if is_needed else ()
+        self._own.advertise(self._ctx.name, [a for relay in advertised for a in self._addresses_over(relay)])
 
     def _candidates(self) -> list[PeerId]:
         """Members that speak our protocol and have a public address, by the age of their membership."""
