@@ -83,8 +83,9 @@ def why_not(strategy: Strategy, ours: Nat, theirs: Nat | None) -> str:
         case Strategy.PLAIN:
             return ""  # what is known may be old
         case Strategy.SWAPPED:
-            if any(nat.is_symmetric and not nat.is_predictable for nat in (ours, theirs)):
-                return "the ports of a symmetric mapping cannot be predicted"
+            for nat, other in ((ours, theirs), (theirs, ours)):
+                if nat.is_symmetric and not nat.is_predictable and not other.lets_any_port_in:
+                    return "the ports of a symmetric mapping cannot be predicted"
             return ""
         case Strategy.BIRTHDAY:
             if ours.is_symmetric and theirs.is_symmetric:

@@ -28,7 +28,9 @@ from .stream_opening import StreamOpening, StreamOpenings
 
 INTRODUCE_TIMEOUT_S = 8.0
 MAX_DELAY_S = 1.0  # a coordinator that claims a longer round trip would only make us wait
-SWAP_LEAD_S = 0.15  # how long who opens waits for the other's probes
+# How long who opens waits for the other's probes: they come through, where its own could come too early and take the
+# other's port, if the other's router answers such probes itself.
+OPENER_WAITS_S = 0.15
 # A packet with a TTL of 2 passes one router of ours, with 3 two of them (double NAT), or one and then the peer's.
 OPENER_HOPS, OPENER_HOPS_OF_RETRY = 2, 3
 # Offers that we take from one peer; a session with us makes a peer no more than that (each costs ≤ 2,048 probes).
@@ -223,8 +225,8 @@ class Meetings:
             aims.append((sockets.index(endpoint), address))
         starts_at = now + terms.delay_s
         is_opener = terms.is_asker == (terms.strategy is Strategy.SWAPPED)
-        if is_opener and terms.is_asker:
-            starts_at += SWAP_LEAD_S
+        if is_opener:
+            starts_at += OPENER_WAITS_S
         hops = OPENER_HOPS if terms.strategy is Strategy.PLAIN else OPENER_HOPS_OF_RETRY
         return CandidatePlan(aims, starts_at, self._ctx.rng, now if is_opener else None, hops)
 
@@ -253,7 +255,7 @@ class Meetings:
         own += await self._crossings.sockets.open_more(shared, settings.birthday_sockets)
         sockets += own
         lasts_s = search_s(settings.birthday_probes, settings.probes_per_s)
-        return SpreadPlan(len(own), remote, starts_at, lasts_s)
+        return SpreadPlan(len(own), remote, starts_at, lasts_s, OPENER_HOPS)
 
     def _may_dial(self, session: Session, address: Address) -> bool:
         return self._ctx.check(Question(Action.DIAL, session.peer_id, address)).allow
