@@ -3,13 +3,16 @@
 Namespaces and nodes are made once: a dialer and a listener behind each kind.  On the internet itself run three more
 nodes, in three networks: everybody's first peers, who see from where each node comes, and help as their plugins let
 them.  Over TCP this internet carries no UDP; over UDP all may dial TCP too, which is how those without UDP get there.
+Most of a run is waiting, so several pairs run at a time, which share neither node nor router.
 """
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from itertools import combinations_with_replacement
 from pathlib import Path
+from threading import Lock
 
 from bench.standstill import Standstill, watching
 from peerkit import Address
@@ -24,7 +27,10 @@ TRANSPORTS = ("udp", "tcp")
 PUBLIC_NODES = 3
 CONNECT_S = 20.0
 KNOWN_S = 60.0  # until a node has found out how others reach it
-PATIENCE_S = 20.0  # for a relayed session to become direct
+PATIENCE_S = 20.0  # for a relayed session to become direct, where that is promised
+UNPROMISED_S = 5.0  # and where it is not: enough for the first attempts
+AT_ONCE = 4  # pairs
+AT_ONCE_MEETING = 8  # nodes
 
 
 class Matrix:
@@ -48,36 +54,76 @@ class Matrix:
         self._dialers = dialers
         self._listeners = listeners
         self._standstill = standstill
-        self._patience_s = PATIENCE_S if "holepunch" in helpers() else 0.0
+        self._lock = Lock()
+        self._holds_holepunch = "holepunch" in helpers()
 
     def meet(self) -> None:
         """Everybody connects to every public node; then the listeners get to know how they can be reached."""
-        for node in (*self._dialers.values(), *self._listeners.values()):
-            for public in self._public:
-                node.connect_to(public, CONNECT_S)
+        with ThreadPoolExecutor(AT_ONCE_MEETING) as pool:
+            for _ in pool.map(self._introduce, [*self._dialers.values(), *self._listeners.values()]):
+                pass
         deadline = time.monotonic() + KNOWN_S
         while time.monotonic() < deadline and not all(map(self._ways, self._listeners.values())):
             time.sleep(0.2)
 
+    def _introduce(self, node: LabNode) -> None:
+        is_blocked = any(router.kind.blocks_udp for router in node.site.routers)
+        for public in self._public:
+            node.connect_to(public, CONNECT_S, "tcp" if is_blocked else self._transport)
+
+    def cells(self, pairs: Sequence[tuple[str, str]], runs: Callable[[Cell], int]) -> Iterator[Cell]:
+        """Each as soon as it is done.
+
+        Args:
+            pairs: dialer and listener, by kind.
+            runs: how often for an empty cell.
+        """
+        waiting, running = list(pairs), dict[Future[Cell], tuple[str, str]]()
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            while waiting or running:
+                for pair in tuple(waiting):
+                    dialers, listeners = {each[0] for each in running.values()}, {each[1] for each in running.values()}
+                    if len(running) < AT_ONCE and pair[0] not in dialers and pair[1] not in listeners:
+                        waiting.remove(pair)
+                        empty = Cell(*pair, self._transport, ())
+                        running[pool.submit(self.cell, *pair, runs(empty))] = pair
+                for done in wait(running, return_when=FIRST_COMPLETED).done:
+                    del running[done]
+                    yield done.result()
+
     def cell(self, dialer: str, listener: str, runs: int) -> Cell:
-        attempts = [self.attempt(self._dialers[dialer], self._listeners[listener]) for _ in range(runs)]
+        empty = Cell(dialer, listener, self._transport, ())
+        patience_s = PATIENCE_S if empty.promises_direct else UNPROMISED_S
+        attempts = [
+            self.attempt(self._dialers[dialer], self._listeners[listener], patience_s if self._holds_holepunch else 0.0)
+            for _ in range(runs)
+        ]
         return Cell(dialer, listener, self._transport, attempts)
 
-    def attempt(self, dialer: LabNode, listener: LabNode) -> Attempt:
-        """Connect, wait until the path is direct or will not be, and part as if they had never met."""
+    def attempt(self, dialer: LabNode, listener: LabNode, patience_s: float) -> Attempt:
+        """Connect, wait until the path is direct or will not be, and part as if they had never met.
+
+        Args:
+            patience_s: how long a relayed session may take to become direct.
+        """
         began_at = time.monotonic()
         try:
             path = self._connect(dialer, listener)
-            seconds = self._standstill.seconds(began_at, time.monotonic())
-            while path == "relayed" and seconds < self._patience_s:
-                time.sleep(0.02)
+            seconds = self._seconds_since(began_at)
+            while path == "relayed" and seconds < patience_s:
+                time.sleep(0.05)
                 path = dialer.peers().get(listener.peer_id, {"path": ""})["path"]
-                seconds = self._standstill.seconds(began_at, time.monotonic())
+                seconds = self._seconds_since(began_at)
             return Attempt(path, seconds, "" if path else "the session ended")
         except PeerkitError as exc:
-            return Attempt("", time.monotonic() - began_at, str(exc))
+            return Attempt("", self._seconds_since(began_at), str(exc))
         finally:
             self._part(dialer, listener)
+
+    def _seconds_since(self, began_at: float) -> float:
+        now = time.monotonic()
+        with self._lock:
+            return self._standstill.seconds(began_at, now)
 
     def _connect(self, dialer: LabNode, listener: LabNode) -> str:
         failed: PeerkitError | None = None
@@ -91,7 +137,8 @@ class Matrix:
 
     def _ways(self, listener: LabNode) -> list[Address]:
         """The addresses of its record as a public node has it, direct ones first."""
-        known = [Address.parse(text) for text in self._public[0].peers()[listener.peer_id]["addresses"]]
+        record = self._public[0].peers().get(listener.peer_id, {"addresses": ()})
+        known = [Address.parse(text) for text in record["addresses"]]
         public = [address.with_peer(PeerId.parse(listener.peer_id)) for address in known if not address.is_local]
         return [each for scheme in (self._transport, "relay") for each in public if each.scheme == scheme]
 
@@ -147,5 +194,4 @@ def cells(kinds: Sequence[str], transports: Sequence[str], runs: Callable[[Cell]
     with laboratory() as lab:
         for transport in transports:
             with matrix(lab, transport, kinds, kinds, folder) as made:
-                for dialer, listener in combinations_with_replacement(kinds, 2):
-                    yield made.cell(dialer, listener, runs(Cell(dialer, listener, transport, ())))
+                yield from made.cells(list(combinations_with_replacement(kinds, 2)), runs)

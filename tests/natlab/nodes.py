@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from importlib.metadata import entry_points
@@ -9,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from peerkit.client import SyncClient
-from peerkit.errors import PeerkitError
+from peerkit.errors import NodeNotRunning, PeerUnreachable
 from tests.natlab.laboratory import Site
 
 PORT = 4_433
-UDP_S = 5.0  # then TCP is tried
+TRIES = 6  # to reach a node that has just started; each takes 5 s or more
 NETWORK = "natlab"
 HELPFUL = ("public_address", "relay", "holepunch")  # whichever of them are installed
 SEEKING = ("discovery_kademlia", "lan_broadcast", "search", "warehouse")
@@ -42,6 +43,7 @@ class LabNode:
         self.peer_id = ""
         self._process = process
         self._client: SyncClient | None = None
+        self._lock = threading.Lock()  # a client asks one thing at a time
 
     def wait_until_ready(self) -> None:
         assert self._process.stdout is not None
@@ -49,7 +51,13 @@ class LabNode:
         if words[:1] != ["ready"]:
             raise RuntimeError(f"peerkit up said {' '.join(words) or 'nothing'}: {self.log[-2000:]}")
         self.peer_id = words[1]
-        self._client = SyncClient.connect(self.data_dir)
+        for left in reversed(range(TRIES)):
+            try:
+                self._client = SyncClient.connect(self.data_dir)
+                return
+            except NodeNotRunning:  # or too busy, while all the others start
+                if not left:
+                    raise
 
     @property
     def log(self) -> str:
@@ -58,18 +66,22 @@ class LabNode:
     def ask(self, operation: str, **arguments: Any) -> Any:
         """Raises what the node raised."""
         assert self._client is not None, "the node is ready"
-        return self._client.call(operation, **arguments)
+        with self._lock:
+            return self._client.call(operation, **arguments)
 
     def peers(self) -> dict[str, Any]:
         """By peer id, as `peerkit peers` tells."""
         return {peer["peer_id"]: peer for peer in self.ask("peers")}
 
-    def connect_to(self, public: "LabNode", timeout_s: float) -> None:
-        """Connect to a node on the internet, over TCP where UDP does not get there."""
-        try:
-            self.ask("connect", target=f"udp://{public.site.external}:{PORT}", timeout_s=UDP_S)
-        except PeerkitError:
-            self.ask("connect", target=f"tcp://{public.site.external}:{PORT}", timeout_s=timeout_s)
+    def connect_to(self, public: "LabNode", timeout_s: float, scheme: str = "udp") -> None:
+        """Connect to a node on the internet; again if it is too busy, while all the others start."""
+        for left in reversed(range(TRIES)):
+            try:
+                self.ask("connect", target=f"{scheme}://{public.site.external}:{PORT}", timeout_s=timeout_s)
+                return
+            except PeerUnreachable:
+                if not left:
+                    raise
 
     def leave(self, other: "LabNode") -> None:
         """End the session with a peer and forget that it ever was."""

@@ -8,6 +8,7 @@ SYMMETRIC = ("symmetric", "symmetric_sequential")
 REACHABLE = {"udp": ("none", "full_cone"), "tcp": ("none",)}
 SHARE = 0.95  # of the runs of a cell
 EASY_P50_S = 1.5  # until the session is direct, where no port has to be guessed
+MEDIAN_RUNS = 5  # of a cell, for a median of its own; of fewer, the easy cells are judged together
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ class Cell:
             return False
         if kinds & set(REACHABLE[self.transport]):
             return True
-        if "port_restricted_accepting" in kinds:  # probes that come too early move its ports: as good as it gets
+        if self.transport == "tcp" and "port_restricted_accepting" in kinds:  # resets: "direct as best effort"
             return False
         symmetric = [kind for kind in (self.dialer, self.listener) if kind in SYMMETRIC]
         return len(symmetric) < 2 if self.transport == "udp" else not symmetric
@@ -92,10 +93,20 @@ def broken(cells: Sequence[Cell]) -> list[str]:
             found.append(f"{name}: {cell.connected} of {runs} connected ({why})")
         elif cell.promises_direct and not cell.is_birthday and cell.direct < SHARE * runs:
             found.append(f"{name}: {cell.direct} of {runs} are direct")
-        elif cell.is_easy and cell.p50_s is not None and cell.p50_s > EASY_P50_S:
-            found.append(f"{name}: direct after {cell.p50_s:.2f} s (p50), {EASY_P50_S} s are promised")
+        elif runs >= MEDIAN_RUNS and (why := _late([cell])):
+            found.append(f"{name}: {why}")
     by_chance = [cell for cell in cells if cell.is_birthday]
     runs, direct = sum(len(cell.attempts) for cell in by_chance), sum(cell.direct for cell in by_chance)
     if direct < SHARE * runs:
         found.append(f"pairs with a port to be guessed: {direct} of {runs} are direct")
+    for transport in dict.fromkeys(cell.transport for cell in cells):
+        if why := _late([cell for cell in cells if cell.transport == transport]):
+            found.append(f"pairs that are easy over {transport}: {why}")
     return found
+
+
+def _late(cells: Sequence[Cell]) -> str:
+    """Why the easy ones among these are not fast; empty when they are."""
+    took = [each.seconds for cell in cells if cell.is_easy for each in cell.attempts if each.path == "direct"]
+    p50_s = median(took) if took else 0.0
+    return f"direct after {p50_s:.2f} s (p50), {EASY_P50_S} s are promised" if p50_s > EASY_P50_S else ""
