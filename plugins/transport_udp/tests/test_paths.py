@@ -134,6 +134,64 @@ def test_an_offered_path_costs_both_sides_two_round_trips() -> None:
     assert wire.now - began_at < 0.25
 
 
+def test_a_path_that_falls_silent_is_left_and_taken_again_when_it_is_offered() -> None:
+    wire = Wire(0.02)
+    wire.transfer(20_000)
+    a, b = wire.a, wire.b
+    first, lan = a.connection.route.remote, Address("udp", "10.0.0.7", 2_000)
+
+    def offer_lan() -> None:
+        assert a.connection.offer_path(Route(a.socket, None, lan), wire.now)
+        wire.run_until(lambda: a.connection.route.remote == lan, 1)
+        b.host = lan.host
+
+    offer_lan()
+    wire.transfer(50_000)
+    wire.dead, b.host = {lan}, first.host
+    assert wire.transfer(50_000) < 2
+    assert active(wire).remote == first and a.connection.recovery.packets_lost
+    wire.run_for(5)
+    assert [path.remote for path in a.connection.views] == [first], "it is not tried in turn with the other"
+    wire.dead = set()
+    offer_lan()
+    assert wire.transfer(50_000) < 2
+
+
+def test_an_offered_path_that_stood_by_is_asked_whether_it_still_leads_there() -> None:
+    wire = Wire(0.02)
+    wire.transfer(20_000)
+    a, first = wire.a, wire.a.connection.route.remote
+    assert a.connection.offer_path(Route(a.socket, None, Address("udp", "10.0.0.7", 2_000)), wire.now)
+    wire.run_for(1)
+    assert active(wire).remote.host == "10.0.0.7" and len(a.connection.views) == 2
+    wire.dead = {first}
+    assert a.connection.offer_path(Route(a.socket, None, first), wire.now)
+    wire.run_for(5)
+    assert [path.remote.host for path in a.connection.views] == ["10.0.0.7"]
+
+
+def test_who_only_receives_asks_soon_whether_the_way_is_still_there() -> None:
+    """Its NAT may have forgotten it: then the sender's packets come nowhere until it says something itself."""
+    wire = Wire(0.02)
+    wire.transfer(20_000)
+    wire.run_for(15)  # it has nothing to find out about the path any more
+    wire.transfer(100_000)
+    wire.b.port = 5_555
+    wire.dead = {Address("udp", wire.b.host, 2_000)}
+    assert wire.transfer(100_000) < 2.5
+    assert active(wire).remote.port == 5_555
+
+
+def test_a_short_exchange_is_not_asked_about() -> None:
+    wire = Wire(0.02)
+    wire.transfer(20_000)
+    wire.run_for(1)
+    wire.is_recording = True
+    wire.transfer(5_000)
+    wire.run_for(10)
+    assert sum(side == 1 for side, _ in wire.sent) <= 3, "acknowledgements"
+
+
 def test_more_paths_than_allowed_replace_unproven_ones() -> None:
     wire = Wire(0.02)
     wire.transfer(20_000)

@@ -173,6 +173,7 @@ class Wire:
         self.mtu = mtu
         self.sent: list[tuple[int, bytes]] = []  # side and datagram, when `is_recording`
         self.is_recording = False
+        self.dead: set[Address] = set()  # where nothing arrives
         self._queue: list[tuple[float, int, int, bytes, str, int]] = []
         self._count = 0
         rng = random.Random(seed)
@@ -221,7 +222,7 @@ class Wire:
         before = self._count
         for at, end in enumerate(self.ends):
             for batch in end.connection.batches_to_send(self.now):
-                for datagram in datagrams(batch):
+                for datagram in datagrams(batch) if batch.route.remote not in self.dead else ():
                     self._put(at, datagram, end.host, end.port)
         return self._count - before
 

@@ -174,6 +174,8 @@ class Connection:
                 payloads, eliciting = plaintexts, len(plaintexts)
             if eliciting:
                 self.receiver.wants_ack(eliciting, now)
+            if payloads:
+                self._liveness.run += len(payloads)
             if payloads and self.state is _OPEN and self.source is not None:
                 self.source.receive_payloads(payloads, now)
         except PeerkitError as error:
@@ -302,8 +304,8 @@ class Connection:
             self._send_close(0, "", now)
             return
         self.recovery.on_timer(self.paths.active, now)
-        if self.recovery.backoff >= 3:
-            self.paths.give_up_active(now)
+        if self.recovery.backoff >= 3 and self.paths.give_up_active(now):
+            self.recovery.backoff = 0  # the other path has its own chances
         self.paths.on_timer(now)
         if self._liveness.wants_to_ask(now):
             self.packing.control.append(frames.PING_FRAME)

@@ -27,7 +27,7 @@ MAX_CHALLENGES = 3
 CHALLENGE_BYTES = 8
 OFFERED_BYTES = 256  # that may be sent to an address from which nothing came: less than any first packet
 UNKNOWN_S = 1.0  # the probe timeout of a path of which nothing is known (RFC 9002 §6.2.2)
-_BETTER = 0.8  # guess: a path of the same kind must be so much quicker to be worth the move
+_QUICKER = 0.8  # guess: a path of the same kind must be so much quicker to be worth the move
 _RANKS = {PathKind.LAN: 0, PathKind.DIRECT: 1, PathKind.RELAYED: 2}
 
 
@@ -81,10 +81,12 @@ class PathSet:
         path = self.find(route.endpoint, route.remote) or self._add(route)
         if path is None:
             return False
-        if not path.is_proven and not path.challenge:
+        if path is self.active or path.challenge:
+            return True
+        if not path.is_proven:
             # Whoever offers it has heard from the peer there, or somebody we trust has: a few challenges may go first.
             path.received_bytes += OFFERED_BYTES
-            self._challenge(path, now)
+        self._challenge(path, now)  # one that stood by may have been dead for long
         return True
 
     def echoed(self, data: bytes, now: float) -> None:
@@ -96,19 +98,21 @@ class PathSet:
                 path.rtt.update(now - path.challenged_at)
                 path.challenges = 0
                 self.is_changed = True
-                if path is self.wanted:
-                    self._move(path, now)
-                elif self._is_better(path):
-                    # what the peer has sent over the old path may still come, as late as that path is slow
-                    self._stay_until = now + max(self._patience_s(self.active), self._patience_s(path))
+                is_wanted, is_nearer = path is self.wanted, self._is_nearer(path)
+                if is_wanted or is_nearer or self._is_quicker(path):
+                    if is_nearer or not is_wanted:
+                        # what the peer has sent over the old path may still come, as late as that path is slow
+                        self._stay_until = now + max(self._patience_s(self.active), self._patience_s(path))
                     self._move(path, now)
                 return
 
     def give_up_active(self, now: float) -> bool:
-        """Nothing comes through on the active path: use another proven one, if there is one."""
+        """Nothing comes through on the active path: forget it for another proven one, if there is one."""
+        dead = self.active
         for path in self.paths:
-            if path is not self.active and path.is_proven:
+            if path is not dead and path.is_proven:
                 self._move(path, now)
+                self.paths = [path for path in self.paths if path is not dead]
                 return True
         return False
 
@@ -182,11 +186,15 @@ class PathSet:
         patience_s = 3 * self.active.rtt.timeout_s(0.0)
         return patience_s if path.route.remote.host == self.active.route.remote.host else max(patience_s, UNKNOWN_S)
 
-    def _is_better(self, path: PathState) -> bool:
-        ours, theirs = self.view(self.active), self.view(path)
-        if _RANKS[theirs.kind] != _RANKS[ours.kind]:
-            return _RANKS[theirs.kind] < _RANKS[ours.kind]
-        return path.rtt.smoothed_s < _BETTER * self.active.rtt.smoothed_s
+    def _rank(self, path: PathState) -> int:
+        return _RANKS[self.view(path).kind]
+
+    def _is_nearer(self, path: PathState) -> bool:
+        return self._rank(path) < self._rank(self.active)
+
+    def _is_quicker(self, path: PathState) -> bool:
+        is_as_near = self._rank(path) == self._rank(self.active)
+        return is_as_near and path.rtt.smoothed_s < _QUICKER * self.active.rtt.smoothed_s
 
     def _move(self, path: PathState, now: float) -> None:
         old, self.active = self.active, path
