@@ -59,8 +59,20 @@ def test_a_round_that_failed_is_followed_by_ever_longer_waits_until_the_network_
     assert [round(wait / 60) for wait in waits] == pytest.approx([5, 15, 60, 60], rel=0.11)
     campaign.restart(20_000.0)
     assert campaign.next_at == 20_000.0 and campaign.theirs is None and campaign.next_strategy(FIXED, NONE_OFF) is PLAIN
+    campaign.theirs = FIXED
     campaign.give_up(FIXED, 20_010.0)
-    assert campaign.next_at < 20_400.0
+    assert 20_200.0 < campaign.next_at < 20_400.0
+
+
+def test_who_could_not_be_introduced_is_asked_for_again_soon() -> None:
+    """A peer whose router restarted is deaf until it says something."""
+    campaign = Campaign(0.0, random.Random(1))
+    waits: list[float] = []
+    for _ in range(5):
+        now = campaign.next_at
+        assert campaign.give_up(FIXED, now) == "no common peer could introduce us"
+        waits.append(campaign.next_at - now)
+    assert waits == pytest.approx([5, 15, 60, 300, 300], rel=0.11)
 
 
 def test_what_was_left_out_is_told_with_its_reason() -> None:

@@ -1,8 +1,9 @@
 """What is tried with one peer, in which order, and when again.
 
 due ──strategies in order, none twice──▶ moved
- ▲             │ all failed
- └─5, 15, 60 min, or our addresses changed─┘
+ ▲             │ all failed            │ nobody introduced us
+ ├─5, 15, 60 min, or our addresses changed
+ └─5, 15, 60 s, 5 min ─────────────────┘
 """
 
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from peerkit.clock import Rng
 from .strategy import ORDER, Nat, Strategy, verdict, why_not
 
 BACK_OFF_S = (300.0, 900.0, 3_600.0)  # guess: routers do not change often; a network that does change tells us
+UNMET_BACK_OFF_S = (5.0, 15.0, 60.0, 300.0)  # guess: a peer whose router restarted is deaf until it says something
 JITTER = 0.1
 
 
@@ -29,6 +31,7 @@ class Campaign:
         self._rng = rng
         self._tried: set[Strategy] = set()
         self._rounds = 0
+        self._unmet = 0  # rounds in a row in which nobody introduced us
         self.theirs: Nat | None = None
         self.attempts = 0
         self.began_at = self.next_at = now
@@ -56,8 +59,13 @@ class Campaign:
 
     def give_up(self, ours: Nat, now: float) -> str:
         """All failed: wait.  Returns why, as far as it can be told."""
-        wait_s = BACK_OFF_S[min(self._rounds, len(BACK_OFF_S) - 1)]
-        self._rounds += 1
+        if self.theirs is None:
+            wait_s = UNMET_BACK_OFF_S[min(self._unmet, len(UNMET_BACK_OFF_S) - 1)]
+            self._unmet += 1
+        else:
+            wait_s = BACK_OFF_S[min(self._rounds, len(BACK_OFF_S) - 1)]
+            self._rounds += 1
+            self._unmet = 0
         self.began_at = self.next_at = now + wait_s * self._rng.uniform(1 - JITTER, 1 + JITTER)
         self._tried.clear()
         self.attempts = 0
@@ -65,7 +73,7 @@ class Campaign:
 
     def restart(self, due_at: float) -> None:
         """The network or the session is another: what failed may work, and what the peer told may be old."""
-        self._rounds = 0
+        self._rounds = self._unmet = 0
         self._tried.clear()
         self.attempts = 0
         self.theirs = None

@@ -9,7 +9,7 @@ from peerkit.capabilities import OWN_ADDRESSES, REACHABILITY, SESSION_CONTROL
 from peerkit.errors import LimitExceeded, NotFound, PeerkitError, RemoteProtocolError
 from peerkit.plugin import PluginContext
 from peerkit.session import Session
-from peerkit.transport import DatagramEndpoint, PathKind
+from peerkit.transport import DatagramEndpoint
 from peerkit.trust import Action, Question
 
 from .. import codec
@@ -169,8 +169,7 @@ class Meetings:
         return codec.encode_met(Met(make_answer(self._ctx.sign, offer, nonce, nat, refusal)))
 
     def _refusal(self, session: Session, strategy: Strategy) -> str:
-        if not any(path.is_active and path.kind is PathKind.RELAYED for path in session.paths):
-            return "the session is on a direct path here"
+        """A session that is direct here may be dead on that path: the asker knows, as it went back to the relay."""
         running: Crossings | StreamOpenings = self._openings if strategy is Strategy.STREAM else self._crossings
         own = running.with_peer(session.peer_id)
         if own is not None and own.is_asker and self._ctx.peer_id < session.peer_id:
