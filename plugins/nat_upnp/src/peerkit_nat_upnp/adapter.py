@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from peerkit.address import Address
-from peerkit.capabilities import DIAGNOSIS, OWN_ADDRESSES, PORT_MAPPER, Finding, PortMapping
+from peerkit.capabilities import DIAGNOSIS, OWN_ADDRESSES, PORT_MAPPER, REACHABILITY, Finding, PortMapping
 from peerkit.link import Gateway
 from peerkit.plugin import PluginContext
 
+from .findings import TOPIC, with_mappings, without_mappings
 from .io.igd_mapper import IgdMapper
 from .io.lease_keeper import LeaseKeeper
 from .io.nat_pmp_mapper import NatPmpMapper
@@ -60,22 +61,21 @@ class NatUpnp:
     async def diagnose(self) -> Sequence[Finding]:
         if not self._keepers:
             text = "No port mapping is asked for: there is no router, or no listener that it could forward to."
-            return [Finding("port mapping", "info", text)]
-        return [finding for keeper in self._keepers.values() for finding in self._findings(keeper)]
+            return [Finding(TOPIC, "info", text)]
+        return [self._finding(keeper) for keeper in self._keepers.values()]
 
-    def _findings(self, keeper: LeaseKeeper) -> Sequence[Finding]:
+    def _finding(self, keeper: LeaseKeeper) -> Finding:
         router, details = keeper.gateway.host, keeper.summary()
         if not keeper.leases:
-            why = "; ".join(f"{name}: {reason}" for name, reason in keeper.failures.items())
-            text = f"The router {router} maps no port: {why or 'it was not asked yet'}."
-            return [Finding("port mapping", "warning", text, details)]
+            return without_mappings(router, keeper.failures, details)
         externals = [mapping.external for mapping in self.mappings() if mapping.gateway == router]
-        hidden = [external for external in externals if not is_public(external.host)]
-        if hidden:
-            text = f"The router {router} says that its own address is {hidden[0].host}: it is behind another NAT."
-            return [Finding("port mapping", "warning", text, details)]
-        text = f"The router {router} forwards {', '.join(map(str, externals))} to us (by {keeper.protocol})."
-        return [Finding("port mapping", "ok", text, details)]
+        return with_mappings(router, keeper.protocol, externals, self._seen(), details)
+
+    def _seen(self) -> set[str]:
+        """Public IPv4 addresses at which peers see us."""
+        reach = self._ctx.find(REACHABILITY)
+        observed = [a for scheme in ("udp", "tcp") for a in reach.observed(scheme)] if reach is not None else []
+        return {a.host for a in observed if ":" not in a.host and is_public(a.host)}
 
     async def _turn(self) -> None:
         offset_s = self._ctx.clock.wall() - self._ctx.clock.now()
