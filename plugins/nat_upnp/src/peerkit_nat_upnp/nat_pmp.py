@@ -22,7 +22,7 @@ _IS_ANSWER = 128
 RESULTS = {
     1: "unsupported version",
     2: "not authorised",
-    3: "network failure",
+    3: "it has no public address itself, as behind another NAT (network failure)",
     4: "out of resources",
     5: "unsupported opcode",
 }

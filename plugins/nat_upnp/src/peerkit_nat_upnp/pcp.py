@@ -29,7 +29,7 @@ RESULTS = {
     4: "unsupported opcode",
     5: "unsupported option",
     6: "malformed option",
-    7: "network failure",
+    7: "it has no public address itself, as behind another NAT (network failure)",
     8: "no resources",
     9: "unsupported protocol",
     10: "quota exceeded",
