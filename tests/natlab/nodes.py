@@ -97,16 +97,19 @@ class LabNode:
 
 
 @contextmanager
-def started(sites: Sequence[Site], folder: Path, listen: Sequence[str]) -> Iterator[Sequence[LabNode]]:
+def started(
+    sites: Sequence[Site], folder: Path, listen: Sequence[str], also: Sequence[str] = ()
+) -> Iterator[Sequence[LabNode]]:
     """Start a node on the first host of each site, all at once, and end them afterwards.
 
     Args:
         folder: for their data directories, which are new.
         listen: schemes, each on `PORT`.
+        also: which of `SEEKING` they have all the same.
     """
     name = f"{'-'.join(listen)}-{sites[0].number}"
     profile = folder / f"{name}.toml"
-    profile.write_text(_profile(listen))
+    profile.write_text(_profile(listen, also))
     with ExitStack() as stack:
         nodes = []
         for site in sites:
@@ -128,11 +131,11 @@ def helpers() -> list[str]:
     return [name for name in HELPFUL if name in installed]
 
 
-def _profile(listen: Sequence[str]) -> str:
+def _profile(listen: Sequence[str], also: Sequence[str]) -> str:
     enable = helpers()
     installed = {point.name for point in entry_points(group="peerkit")}
     # Who finds whom by itself would be no pair of the matrix.
-    disable = [name for name in SEEKING if name in installed]
+    disable = [name for name in SEEKING if name in installed and name not in also]
     return _PROFILE.format(
         network=NETWORK,
         listen=", ".join(f'"{scheme}://0.0.0.0:{PORT}"' for scheme in listen),
