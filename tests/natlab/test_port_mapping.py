@@ -121,24 +121,25 @@ def test_what_the_router_speaks_is_used(upnp: bool, pcp: bool, used: str, home: 
 
 
 def test_a_router_behind_another_one_maps_nothing_and_doctor_says_why(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with Node.open(profile("pcp", "nat_pmp")) as node:
-            findings: list[Finding] = []
-
-            async def look() -> bool:
-                findings[:] = [finding for plugin, finding in await node.host.diagnose() if plugin == "nat_upnp"]
-                return "no public address itself, as behind another NAT" in findings[0].text
-
-            for _ in range(round(UNTIL_S)):
-                if await look():
-                    break
-                await asyncio.sleep(1)
-            assert await look() and findings[0].verdict == "warning", findings
-            assert {address.host for address in node.addresses} == {home.hosts[0].ip}
-
     with laboratory() as lab:
-        home = lab.site(NATS["double"])
-        with gateway_daemon(home.routers[0], tmp_path) as daemon:
+        site = lab.site(NATS["double"])
+
+        async def main() -> None:
+            async with Node.open(profile("pcp", "nat_pmp")) as node:
+                findings: list[Finding] = []
+
+                async def look() -> bool:
+                    findings[:] = [finding for plugin, finding in await node.host.diagnose() if plugin == "nat_upnp"]
+                    return "no public address itself, as behind another NAT" in findings[0].text
+
+                for _ in range(round(UNTIL_S)):
+                    if await look():
+                        break
+                    await asyncio.sleep(1)
+                assert await look() and findings[0].verdict == "warning", findings
+                assert {address.host for address in node.addresses} == {site.hosts[0].ip}
+
+        with gateway_daemon(site.routers[0], tmp_path) as daemon:
             daemon.start()
-            inside(home, main)
+            inside(site, main)
             assert not daemon.mapped()

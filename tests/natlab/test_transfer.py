@@ -156,9 +156,6 @@ def test_a_transfer_survives_a_relay_a_rebinding_and_another_uplink(homes: Homes
     assert fetching.error is None and (fetching.answer["size_bytes"], fetching.answer["sources"]) == (SIZE, 1)
     assert digest(target) == digest(source)
     assert homes.paths(taker)[-1][0] == "direct"
-    accepted = [d["peer_id"] for d in giver.ask("trust.decisions", limit=1_000) if d["action"] == "accept_peer"]
-    # The gate is asked when the peer has proven its id, and again when the session begins.
-    assert accepted.count(taker.peer_id) == 2, "it was one session from the beginning to the end"
 
 
 def digest(path: Path) -> str:
