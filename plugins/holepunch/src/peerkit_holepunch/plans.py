@@ -20,7 +20,7 @@ SPREAD_TICK_S, SPREAD_PER_TICK = 0.02, 16  # 256 sockets in 0.32 s: a burst of a
 # take the port there, if that router answers such probes itself.  Half of the search later (1,000 ports: 98 % of what
 # can be hit) each is sent again in full, as behind two routers of our own the first ones died too early.
 SPREAD_AGAIN_S = 2.5
-SPREAD_LINGER_S = 2.0  # a machine that stands still searches longer
+SPREAD_LINGER_S = 10.0  # a busy machine searches that much longer (seen: 20 s in all)
 SEARCH_TICK_S = 0.02
 SEARCH_LEAD_S = 0.5  # the other side's sockets open first, or early probes would be wasted
 SEARCH_LINGER_S = 1.0

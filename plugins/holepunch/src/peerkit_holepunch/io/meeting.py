@@ -176,9 +176,14 @@ class Meetings:
             return "this side has asked at the same time, and goes first"
         if own is None and not running.has_room:
             return "too many punches are under way"
-        if strategy is Strategy.BIRTHDAY and (not self._ctx.settings.birthday or self._crossings.has_birthday):
+        if strategy is Strategy.BIRTHDAY and not (self._ctx.settings.birthday and self._may_have_birthday(session)):
             return "no birthday probing now"
         return ""
+
+    def _may_have_birthday(self, session: Session) -> bool:
+        """One at a time; one with the same peer, whose introduction came too late, gives way to this one."""
+        own = self._crossings.with_peer(session.peer_id)
+        return not self._crossings.has_birthday or (own is not None and own.is_birthday)
 
     # -- both ----------------------------------------------------------------------------------------------------
 
