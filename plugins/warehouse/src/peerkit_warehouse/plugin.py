@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from peerkit import Operation, PluginContext, PluginSpec, ProtocolSpec, Routine, hookimpl
-from peerkit.capabilities import ADDRESS_BOOK, BLOB_STORE, CONTENT_ROUTING, DIALER, BlobStore
+from peerkit.capabilities import ADDRESS_BOOK, BLOB_STORE, CONTENT_ROUTING, DIALER, SESSION_CONTROL, BlobStore
 
 from .fetcher import Fetcher
 from .importer import Importer
@@ -61,7 +61,7 @@ plugin = PluginSpec(
     settings=WarehouseSettings,
     factory=Warehouse,
     provides=[BLOB_STORE],
-    requires=[DIALER, ADDRESS_BOOK],
+    requires=[DIALER, ADDRESS_BOOK, SESSION_CONTROL],
     uses=[CONTENT_ROUTING],
 )
 

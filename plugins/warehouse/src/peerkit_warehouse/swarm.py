@@ -12,7 +12,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Protocol
 
 from peerkit import PeerId, PluginContext
-from peerkit.capabilities import CONTENT_ROUTING, DIALER
+from peerkit.capabilities import CONTENT_ROUTING, DIALER, SESSION_CONTROL
 from peerkit.errors import (
     DeadlineExceeded,
     EndpointClosed,
@@ -118,10 +118,12 @@ class Swarm:
 
     async def _follow(self, group: asyncio.TaskGroup) -> None:
         """A session over a relay may be followed by a direct one: ask its source there."""
+        control = self._ctx.require(SESSION_CONTROL)
         async for event in self._ctx.subscribe(SessionPathsChanged):
-            source = self.source(str(event.peer_id))
-            is_left_behind = source is not None and source.session.paths[0].kind is PathKind.RELAYED
-            if source is not None and is_left_behind and event.kind != PathKind.RELAYED.value:
+            source, newer = self.source(str(event.peer_id)), control.find(event.peer_id)
+            if source is None or newer is None or newer is source.session:
+                continue  # a session that moved by itself takes its streams along
+            if newer.paths[0].kind is not PathKind.RELAYED and source.session.paths[0].kind is PathKind.RELAYED:
                 source.close(EndpointClosed("the stream", "a direct session took the place of the relayed one"))
                 await source.ended.wait()
                 self._tried_at.pop(source.name, None)
