@@ -19,7 +19,7 @@ from tests.natlab.nodes import PORT, LabNode, started
 from tests.netns.space import missing
 
 MIB = 1 << 20
-SIZE = (256 if os.environ.get("CI") else 40) * MIB  # 40: it takes a minute on a machine that does much else
+SIZE = int(os.environ.get("TRANSFER_MIB", "40")) * MIB  # 40: it takes a minute on a machine that does much else
 STEP = 2 * MIB  # so much over the direct path before something changes
 UNTIL_S = 120.0
 CONNECT_S = 20.0

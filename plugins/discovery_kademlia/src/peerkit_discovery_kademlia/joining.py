@@ -15,7 +15,7 @@ from peerkit.record import PeerRecord
 from .keys import BUCKETS, bucket_of, key_of_peer, random_key_in
 from .routing_table import K, RoutingTable
 
-THIN = 2  # entries; a bucket with fewer is looked into at the join until it has them: one may fail.  Others fill it
+THIN = 4  # entries; a bucket with fewer is looked into at the join: in a small network all shall know each other soon
 SMALL = 2 * K  # with fewer entries each newcomer is a reason to look again
 AGAIN_S = 5.0  # but not more often than this
 
