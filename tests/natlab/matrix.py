@@ -27,9 +27,9 @@ TRANSPORTS = ("udp", "tcp")
 PUBLIC_NODES = 3
 CONNECT_S = 20.0
 KNOWN_S = 60.0  # until a node has found out how others reach it
-PATIENCE_S = 20.0  # for a relayed session to become direct, where that is promised
-UNPROMISED_S = 5.0  # and where it is not: enough for the first attempts
-AT_ONCE = 4  # pairs
+PATIENCE_S = 30.0  # for a relayed session to become direct, where that is promised
+UNPROMISED_S = 1.5  # and where it is not: enough for the first attempt
+AT_ONCE = 6  # pairs
 AT_ONCE_MEETING = 8  # nodes
 
 
@@ -114,7 +114,8 @@ class Matrix:
                 time.sleep(0.05)
                 path = dialer.peers().get(listener.peer_id, {"path": ""})["path"]
                 seconds = self._seconds_since(began_at)
-            return Attempt(path, seconds, "" if path else "the session ended")
+            why = "" if path else "the session ended"
+            return Attempt(path, seconds, why or (_tried(dialer, listener) if path == "relayed" else ""))
         except PeerkitError as exc:
             return Attempt("", self._seconds_since(began_at), str(exc))
         finally:
@@ -147,6 +148,13 @@ class Matrix:
         listener.leave(dialer)
         dialer.site.forget(listener.site.external)
         listener.site.forget(dialer.site.external)
+
+
+def _tried(dialer: LabNode, listener: LabNode) -> str:
+    """What the doctor tells of a session that stayed relayed."""
+    found = [f["details"] for f in dialer.ask("doctor") if f["details"].get("peer") == listener.peer_id]
+    words = "{strategy}: {outcome} ({probes_sent}/{probes_heard}/{probes_answered})"
+    return "; ".join(words.format(**each) for details in found for each in details.get("tries", ()))
 
 
 @contextmanager

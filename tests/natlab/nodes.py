@@ -1,7 +1,5 @@
 """Whole nodes (`peerkit up`) on hosts of the laboratory, asked over their control sockets."""
 
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -12,6 +10,7 @@ from typing import Any
 from peerkit.client import SyncClient
 from peerkit.errors import NodeNotRunning, PeerUnreachable
 from tests.natlab.laboratory import Site
+from tests.natlab.node_process import NodeProcess
 
 PORT = 4_433
 TRIES = 6  # to reach a node that has just started; each takes 5 s or more
@@ -37,7 +36,7 @@ class LabNode:
         site: where it is.
     """
 
-    def __init__(self, site: Site, process: "subprocess.Popen[str]", data_dir: Path) -> None:
+    def __init__(self, site: Site, process: NodeProcess, data_dir: Path) -> None:
         self.site = site
         self.data_dir = data_dir
         self.peer_id = ""
@@ -46,7 +45,6 @@ class LabNode:
         self._lock = threading.Lock()  # a client asks one thing at a time
 
     def wait_until_ready(self) -> None:
-        assert self._process.stdout is not None
         words = self._process.stdout.readline().split()
         if words[:1] != ["ready"]:
             raise RuntimeError(f"peerkit up said {' '.join(words) or 'nothing'}: {self.log[-2000:]}")
@@ -91,7 +89,6 @@ class LabNode:
     def end(self) -> None:
         """At once: what it would do to leave in good order is no part of this."""
         self._process.kill()
-        self._process.communicate()
         if self._client is not None:
             self._client.close()
 
@@ -115,11 +112,8 @@ def started(
         for site in sites:
             host = site.hosts[0]
             data_dir = folder / f"{name}-{host.ip}"
-            words = ("-m", "peerkit", "up", "--data-dir", str(data_dir), "--profile", str(profile))
-            log = stack.enter_context(data_dir.with_suffix(".log").open("w"))
-            process = subprocess.Popen(
-                host.space.command(sys.executable, *words), stdout=subprocess.PIPE, stderr=log, text=True
-            )
+            words = ("--data-dir", str(data_dir), "--profile", str(profile))
+            process = NodeProcess(host.space, words, data_dir.with_suffix(".log"))
             nodes.append(LabNode(site, process, data_dir))
             stack.callback(nodes[-1].end)
         yield nodes

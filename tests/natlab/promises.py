@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from statistics import median
 
 SYMMETRIC = ("symmetric", "symmetric_sequential")
-REACHABLE = {"udp": ("none", "full_cone"), "tcp": ("none",)}
+REACHABLE = ("none", "full_cone")
 SHARE = 0.95  # of the runs of a cell
 EASY_P50_S = 1.5  # until the session is direct, where no port has to be guessed
 MEDIAN_RUNS = 5  # of a cell, for a median of its own; of fewer, the easy cells are judged together
@@ -18,7 +18,7 @@ class Attempt:
     Attributes:
         path: `lan`, `direct` or `relayed` in the end; empty when they did not connect.
         seconds: until the session was direct, or until it was there if it never was.
-        error: why they did not connect.
+        error: why they did not connect, or what was tried in vain for a direct path.
     """
 
     path: str
@@ -63,17 +63,17 @@ class Cell:
 
     @property
     def is_birthday(self) -> bool:
-        """Whether one side's port can only be guessed: what happens by chance is judged over all such cells."""
-        return self.transport == "udp" and ("symmetric" in (self.dialer, self.listener)) and self.promises_direct
+        """Whether one side's port may have to be guessed: what happens by chance is judged over all such cells."""
+        return self.transport == "udp" and bool({self.dialer, self.listener} & set(SYMMETRIC)) and self.promises_direct
 
     @property
     def promises_direct(self) -> bool:
         kinds = {self.dialer, self.listener}
         if self.transport == "udp" and "udp_blocked" in kinds:
             return False
-        if kinds & set(REACHABLE[self.transport]):
+        if kinds & set(REACHABLE):
             return True
-        if self.transport == "tcp" and "port_restricted_accepting" in kinds:  # resets: "direct as best effort"
+        if self.transport == "tcp" and kinds == {"port_restricted_accepting"}:  # both reset what comes too early
             return False
         symmetric = [kind for kind in (self.dialer, self.listener) if kind in SYMMETRIC]
         return len(symmetric) < 2 if self.transport == "udp" else not symmetric

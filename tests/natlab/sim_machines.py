@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from peerkit import Address
 from peerkit.errors import ConnectFailed
+from peerkit.testing.sim_connect import connect
 from peerkit.testing.sim_host import SimHost
 from peerkit.transport import Pipe, PipeHandler
 from tests.natlab.verdict import Where
@@ -59,8 +60,7 @@ class SimMachine:
 
     async def connect(self, port: int, target: Where) -> str:
         try:
-            local = Address("tcp", self.ip, port)
-            await self._host.connect_stream(Address("tcp", *target), lambda pipe: _Quiet(), local=local)
+            await connect(self._host, Address("tcp", *target), lambda pipe: _Quiet(), False, port)
         except ConnectFailed as exc:
             return "refused" if exc.reason == "connection refused" else exc.reason
         return "connected"

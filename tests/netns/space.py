@@ -47,6 +47,12 @@ class Space:
         """What runs `words` inside; the process keeps its id."""
         return ["ip", "netns", "exec", self.name, *words]
 
+    def enter(self) -> None:
+        """Move the calling thread inside: for good, and with it what it starts."""
+        with (_NAMESPACES / self.name).open("rb") as namespace:
+            if ctypes.CDLL(None, use_errno=True).setns(namespace.fileno(), _CLONE_NEWNET):
+                raise OSError(ctypes.get_errno(), f"cannot enter {self.name}")
+
     def ip(self, *lines: str) -> None:
         """Commands of `ip`, one a line."""
         run("ip", "-n", self.name, "-batch", "-", text="\n".join([*lines, ""]))
@@ -59,16 +65,14 @@ class Space:
         done: list[T] = []
         failed: list[OSError] = []
 
-        def enter() -> None:
+        def inside() -> None:
             try:
-                with (_NAMESPACES / self.name).open("rb") as namespace:
-                    if ctypes.CDLL(None, use_errno=True).setns(namespace.fileno(), _CLONE_NEWNET):
-                        raise OSError(ctypes.get_errno(), "setns")
+                self.enter()
                 done.append(work())
             except OSError as exc:
                 failed.append(exc)
 
-        thread = threading.Thread(target=enter)
+        thread = threading.Thread(target=inside)
         thread.start()
         thread.join()
         if failed:

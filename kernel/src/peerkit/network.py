@@ -50,18 +50,27 @@ class Network(Protocol):
         address: Address,
         make_handler: Callable[[Pipe], PipeHandler],
         tls: object | None = None,
-        local: Address | None = None,
     ) -> Pipe:
-        """Connect to a numeric host.  When the other side connects from there to `local` at the same time, the two
-        become one connection.
+        """Connect to a numeric host.
 
         Args:
             tls: an `ssl.SSLContext`: over TLS, and the pipe's `binding` is the SHA-256 of the certificate (DER) that
                 the server showed.
-            local: where to connect from, a port that other connections of this network may use too, but no listener.
 
         Raises:
             ConnectFailed: with the reason.
+        """
+        ...
+
+    async def meet_stream(self, local: Address, remote: Address, make_handler: Callable[[Pipe], PipeHandler]) -> Pipe:
+        """Become one connection with what the other side opens at the same time: connect from `local` to `remote`, and
+        take what comes from that host, from whatever port.  Goes on until there is a connection or it is cancelled.
+
+        Args:
+            local: a port that other connections of this network may use too, but no listener.
+
+        Raises:
+            ConnectFailed: with the reason, which is another than that nobody is there yet.
         """
         ...
 

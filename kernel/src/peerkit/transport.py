@@ -133,7 +133,8 @@ class SimultaneousTransport(Protocol):
 
     async def dial_from(self, local: Address, remote: Address, make_handler: Callable[[Pipe], PipeHandler]) -> Pipe:
         """As `dial`, from an address that other connections of ours use already, so that a router gives this one the
-        port that it gave those.  When both ends do this at once they become one connection (RFC 9293 §3.5)."""
+        port that it gave those.  When both ends do this at once they become one connection (RFC 9293 §3.5): it goes on
+        until there is one or it is cancelled."""
         ...
 
 

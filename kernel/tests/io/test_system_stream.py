@@ -12,7 +12,7 @@ import pytest
 
 from kernel.tests.io.certificates import client_context, server_tls
 from kernel.tests.io.conftest import OnLoop
-from kernel.tests.testing.streams import Recorder, Server, dial
+from kernel.tests.testing.streams import Recorder, Server, dial, meet
 from peerkit._io import system_listener
 from peerkit._io.system_platform import SystemPlatform
 from peerkit.address import Address
@@ -41,18 +41,60 @@ async def _end(server: Server, *handlers: Recorder) -> None:
         await handler.until_lost()
 
 
-def test_several_connections_leave_from_one_port_but_not_from_a_listeners(on_loop: OnLoop) -> None:
+def test_a_connection_from_a_port_in_use_goes_to_a_listener_but_not_from_a_listeners_port(on_loop: OnLoop) -> None:
     async def main() -> None:
         async with _platform() as platform:
             server, first, _ = await _pair(platform)
             other = Server()
             address = await other.listen(platform.network, "127.0.0.1")
-            second = await dial(platform.network, address, local=first.pipe.local)
+            second = await meet(platform.network, first.pipe.local, address)
             assert (await other.handler()).pipe.remote == second.pipe.local == first.pipe.local
             with pytest.raises(ConnectFailed, match="in use"):
-                await dial(platform.network, address, local=server.listener.addresses[0])
+                await meet(platform.network, server.listener.addresses[0], address)
             await _end(server, first)
             await _end(other, second)
+
+    on_loop(main())
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_two_that_connect_to_each_other_become_one_connection_whoever_begins(on_loop: OnLoop, host: str) -> None:
+    async def main() -> None:
+        async with _platform() as platform:
+            server = Server()
+            there = await server.listen(platform.network, host)
+            ends = [(await dial(platform.network, there)) for _ in range(2)]
+            here = [end.pipe.local for end in ends]
+            early = asyncio.create_task(meet(platform.network, here[0], here[1]))
+            for _ in range(20):
+                await asyncio.sleep(0)  # its first packet has been refused
+            found = [await meet(platform.network, here[1], here[0]), await early]
+            assert [end.pipe.local for end in found] == [end.pipe.remote for end in reversed(found)] == here[::-1]
+            for a, b in (found, found[::-1]):
+                a.pipe.write([b"hello"])
+                assert await b.until_received(5) == b"hello"
+            await _end(server, *ends, *found)
+
+    on_loop(main())
+
+
+def test_who_comes_from_another_host_is_not_taken_for_the_one_that_is_met(on_loop: OnLoop) -> None:
+    async def main() -> None:
+        async with _platform() as platform:
+            server = Server()
+            there = await server.listen(platform.network, "127.0.0.1")
+            ends = [(await dial(platform.network, there)) for _ in range(2)]
+            local, remote = (end.pipe.local for end in ends)
+            meeting = asyncio.create_task(meet(platform.network, local, remote))
+            for _ in range(20):
+                await asyncio.sleep(0)
+            stranger = socket.create_connection((local.host, local.port), 10, ("127.0.0.2", 0))
+            stranger.setblocking(False)
+            assert await asyncio.get_running_loop().sock_recv(stranger, 1) == b"", "closed"
+            assert not meeting.done()
+            meeting.cancel()
+            stranger.close()
+            await _end(server, *ends)
 
     on_loop(main())
 

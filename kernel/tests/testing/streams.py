@@ -89,12 +89,23 @@ class Server:
         return self.handlers[-1]
 
 
-async def dial(network: Network, address: Address, tls: object | None = None, local: Address | None = None) -> Recorder:
+async def dial(network: Network, address: Address, tls: object | None = None) -> Recorder:
     made: list[Recorder] = []
 
     def make(pipe: Pipe) -> Recorder:
         made.append(Recorder(pipe))
         return made[0]
 
-    await network.connect_stream(address, make, tls, local)
+    await network.connect_stream(address, make, tls)
+    return made[0]
+
+
+async def meet(network: Network, local: Address, remote: Address) -> Recorder:
+    made: list[Recorder] = []
+
+    def make(pipe: Pipe) -> Recorder:
+        made.append(Recorder(pipe))
+        return made[0]
+
+    await network.meet_stream(local, remote, make)
     return made[0]

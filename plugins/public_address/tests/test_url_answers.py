@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from peerkit_public_address.settings import PublicAddressSettings
-from peerkit_public_address.targets import is_public
 from peerkit_public_address.url_answers import UrlAnswer, agreed, read_answer
 from pydantic import ValidationError
+
+from peerkit.address_space import is_public
 
 
 def said(*hosts: str) -> list[UrlAnswer]:

@@ -4,13 +4,15 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from peerkit import Node, ProtocolSpec
 from peerkit.address import Address
+from peerkit.plugin import PluginSpec
 from peerkit.testing import SimNetwork, SimPlatform
 
 ECHO = ProtocolSpec("echo", "1.0.0", on_request=lambda request: request.payload, max_request_bytes=1 << 20)
-PUBLIC, HOME_A, HOME_B = "45.1.0.1", "192.168.1.2", "192.168.2.2"
+PUBLIC, HOME_A, HOME_B, HOME_C = "45.1.0.1", "192.168.1.2", "192.168.2.2", "192.168.4.2"
 
 
 def open_node(
@@ -19,20 +21,22 @@ def open_node(
     schemes: Sequence[str] = ("udp",),
     settings: Mapping[str, object] | None = None,
     node: Mapping[str, object] | None = None,
+    plugins: Mapping[str, PluginSpec[Any]] | None = None,
 ) -> AbstractAsyncContextManager[Node]:
     """Args:
     settings: of `[plugins.relay]`.
+    plugins: more of them, by name.
     """
     profile = {
         "node": {
             "network": "test",
             "listen": [f"{scheme}://{platform.ip}:4433" for scheme in schemes],
-            "enable": ["secure_noise", "transport_tcp", "transport_udp", "relay"],
+            "enable": ["secure_noise", "transport_tcp", "transport_udp", "relay", *(plugins or ())],
             **(node or {}),
         },
         "plugins": {"relay": dict(settings or {})},
     }
-    return Node.open(profile, protocols=protocols or (ECHO,), platform=platform)
+    return Node.open(profile, protocols=protocols or (ECHO,), plugins=plugins or {}, platform=platform)
 
 
 @dataclass(frozen=True, slots=True)

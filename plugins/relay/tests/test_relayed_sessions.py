@@ -4,15 +4,16 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
+from peerkit_relay.client import OLD_RECORD_S
 
 from peerkit import Node, ProtocolSpec, Stream
 from peerkit.address import Address
-from peerkit.capabilities import DATAGRAM_ENDPOINTS, SESSION_CONTROL
+from peerkit.capabilities import DATAGRAM_ENDPOINTS, REACHABILITY, SESSION_CONTROL, NatFiltering, NatMapping
 from peerkit.errors import PeerkitError, PeerUnreachable
 from peerkit.plugin import PluginContext, PluginSpec, Settings
 from peerkit.testing import SimNetwork, run
 from peerkit.transport import PathKind
-from plugins.relay.tests.nodes import ECHO, HOME_A, HOME_B, PUBLIC, homes, open_node
+from plugins.relay.tests.nodes import ECHO, HOME_A, HOME_B, HOME_C, PUBLIC, homes, open_node
 
 
 @pytest.mark.parametrize("listens", [True, False])
@@ -95,6 +96,45 @@ def test_when_the_relay_goes_the_session_ends_and_the_record_names_it_no_more() 
             assert await asyncio.wait_for(peer.session.wait_closed(), 120)
             await asyncio.sleep(60)
             assert not [a for a in it.b.addresses if a.via is not None]
+
+    run(main(), seed=1)
+
+
+class Reach:
+    """What peers found out about us, as the plugin `public_address` would tell."""
+
+    mapping, filtering, port_step = NatMapping.UNKNOWN, NatFiltering.UNKNOWN, 0
+    is_public: bool | None = False
+
+    def __init__(self, ctx: PluginContext[Settings]) -> None:
+        ctx.provide(REACHABILITY, self)
+
+    def observed(self, _scheme: str) -> Sequence[Address]:
+        return ()
+
+
+def test_who_becomes_reachable_is_still_found_by_its_old_record_for_a_while() -> None:
+    """Its reservation outlives its need by `OLD_RECORD_S`, and is renewed no more."""
+
+    async def main() -> None:
+        class ReachHere(Reach):
+            pass
+
+        plugins = {"reach": PluginSpec(Settings, ReachHere, provides=(REACHABILITY,))}
+        async with homes() as it, open_node(it.net.platform(HOME_C), plugins=plugins) as c:
+            it.net.partition([HOME_A], [HOME_C])
+            await c.connect(it.relay.addresses[0])
+            await asyncio.sleep(12)
+            (old,) = (a for a in c.addresses if a.via is not None)
+            ReachHere.is_public = True
+            await asyncio.sleep(OLD_RECORD_S / 2)
+            assert not [a for a in c.addresses if a.via is not None], "a new record names no relay"
+            peer = await it.a.connect(old)
+            assert peer.session.transport == "relay"
+            await peer.close()
+            await asyncio.sleep(OLD_RECORD_S)
+            with pytest.raises(PeerUnreachable, match="the relay does not lead there"):
+                await it.a.connect(old)
 
     run(main(), seed=1)
 

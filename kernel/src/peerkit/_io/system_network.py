@@ -4,7 +4,6 @@ import asyncio
 import ipaddress
 import socket
 import ssl
-import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -19,7 +18,8 @@ from .datagram import open_datagrams
 from .default_gateway import default_gateways
 from .interface_addresses import interface_addresses
 from .link_endpoint import SystemLinks
-from .socket_address import SockAddr, to_sockaddr
+from .outgoing_socket import connected, met
+from .socket_address import to_sockaddr
 from .system_error import reason
 from .system_listener import FIRST_BYTE_TIMEOUT_S, TLS_HANDSHAKE_TIMEOUT_S, listen
 from .system_stream import AttachProtocol
@@ -27,9 +27,6 @@ from .system_stream import AttachProtocol
 MAX_ANSWERS = 8  # a name with a thousand addresses must not make us dial them all
 MAX_LOOKUPS = 4  # threads; names come from bootstrap lists and links only
 RESOLVE_TIMEOUT_S = 10.0
-# What lets several connections leave from one port: Linux takes the first alone, BSD wants both; on Windows
-# the first would let strangers on the machine take our port.
-SHARED_PORT = {"linux": ("SO_REUSEADDR",), "win32": ()}.get(sys.platform, ("SO_REUSEADDR", "SO_REUSEPORT"))
 MAX_HOST_CHARS = 253  # RFC 1035 §3.1
 
 
@@ -50,39 +47,17 @@ class SystemNetwork:
         address: Address,
         make_handler: Callable[[Pipe], PipeHandler],
         tls: object | None = None,
-        local: Address | None = None,
     ) -> Pipe:
         name = str(address.without_peer())
         family, sockaddr = to_sockaddr(address.host, address.port, name)
-        protocol = AttachProtocol(address.scheme, make_handler)
-        loop = asyncio.get_running_loop()
         try:
-            source = to_sockaddr(local.host, local.port, name)[1] if local is not None else None
-            sock = await _connected(loop, family, sockaddr, source)
-            # From here on the loop's transport owns the socket: closing it here would close another's with its number.
-            if tls is None:
-                await loop.create_connection(lambda: protocol, sock=sock)
-            else:
-                assert isinstance(tls, ssl.SSLContext)
-                await loop.create_connection(
-                    lambda: protocol,
-                    sock=sock,
-                    ssl=tls,
-                    server_hostname=address.host,
-                    ssl_handshake_timeout=TLS_HANDSHAKE_TIMEOUT_S,
-                    ssl_shutdown_timeout=FIRST_BYTE_TIMEOUT_S,
-                )
-        except ssl.SSLError as exc:
-            raise ConnectFailed(name, f"the TLS handshake failed: {exc.reason or exc}") from exc
+            sock = await connected(asyncio.get_running_loop(), family, sockaddr)
         except OSError as exc:
             raise ConnectFailed(name, reason(exc)) from exc
-        except asyncio.CancelledError:
-            if protocol.pipe is not None:
-                protocol.pipe.abort()
-            raise
-        if protocol.pipe is None:
-            raise ConnectFailed(name, "the other side closed the connection at once")
-        return protocol.pipe
+        return await _pipe(sock, address, make_handler, tls)
+
+    async def meet_stream(self, local: Address, remote: Address, make_handler: Callable[[Pipe], PipeHandler]) -> Pipe:
+        return await _pipe(await met(local, remote), remote, make_handler, None)
 
     async def open_datagrams(self, host: str, port: int) -> DatagramEndpoint:
         return await open_datagrams(host, port, self._clock)
@@ -118,26 +93,43 @@ class SystemNetwork:
         return interface_addresses()
 
 
+async def _pipe(
+    sock: socket.socket, address: Address, make_handler: Callable[[Pipe], PipeHandler], tls: object | None
+) -> Pipe:
+    """See `Network.connect_stream`.  The socket is the loop's from here on: closing it here would close another's with
+    its number."""
+    name = str(address.without_peer())
+    protocol = AttachProtocol(address.scheme, make_handler)
+    loop = asyncio.get_running_loop()
+    try:
+        if tls is None:
+            await loop.create_connection(lambda: protocol, sock=sock)
+        else:
+            assert isinstance(tls, ssl.SSLContext)
+            await loop.create_connection(
+                lambda: protocol,
+                sock=sock,
+                ssl=tls,
+                server_hostname=address.host,
+                ssl_handshake_timeout=TLS_HANDSHAKE_TIMEOUT_S,
+                ssl_shutdown_timeout=FIRST_BYTE_TIMEOUT_S,
+            )
+    except ssl.SSLError as exc:
+        raise ConnectFailed(name, f"the TLS handshake failed: {exc.reason or exc}") from exc
+    except OSError as exc:
+        raise ConnectFailed(name, reason(exc)) from exc
+    except asyncio.CancelledError:
+        if protocol.pipe is not None:
+            protocol.pipe.abort()
+        raise
+    if protocol.pipe is None:
+        raise ConnectFailed(name, "the other side closed the connection at once")
+    return protocol.pipe
+
+
 def _look_up(host: str) -> tuple[str, ...]:
     answers = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     return tuple(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in answers))[:MAX_ANSWERS]
-
-
-async def _connected(
-    loop: asyncio.AbstractEventLoop, family: socket.AddressFamily, sockaddr: SockAddr, source: SockAddr | None
-) -> socket.socket:
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        sock.setblocking(False)
-        for option in SHARED_PORT:  # every one that connects, or no later one could share its port
-            sock.setsockopt(socket.SOL_SOCKET, getattr(socket, option), 1)
-        if source is not None:
-            sock.bind(source)
-        await loop.sock_connect(sock, sockaddr)
-    except BaseException:
-        sock.close()
-        raise
-    return sock
 
 
 if TYPE_CHECKING:

@@ -16,32 +16,36 @@ if TYPE_CHECKING:
     from .sim_host import SimHost
 
 CONNECT_TIMEOUT_S = 60.0  # a SYN into the void; callers have shorter deadlines
+SYN_AGAIN_S = 1.0  # RFC 6298 §2
+REFUSED = "connection refused"
 
-Meeting = tuple[int, str, int]
-"""Our port, and the remote end's IP and port, of an attempt that the remote end's own may meet."""
+PAUSE_S = 0.05, 0.2  # as `_io/outgoing_socket.py`
+
+Meeting = tuple[int, str]
+"""Our port, and the host that may come to it."""
 
 
 async def connect(
-    source: SimHost, address: Address, make_handler: Callable[[Pipe], PipeHandler], with_tls: bool
+    source: SimHost, address: Address, make_handler: Callable[[Pipe], PipeHandler], with_tls: bool, port: int = 0
 ) -> SimPipe:
-    """Open a stream, which takes a round trip.  Raises `ConnectFailed`."""
-    here = Address(address.scheme, source.address_towards(address.host), source.free_port())
+    """Open a stream, from a free port or the one that is named, which takes a round trip.  Raises `ConnectFailed`."""
+    here = Address(address.scheme, source.address_towards(address.host), port or source.free_port())
     arrival = await _send(source, here, address)
     near = await _call(arrival, with_tls)
     near.attach(make_handler(near))
     return near
 
 
-async def connect_from(
+async def meet(
     source: SimHost, local: Address, address: Address, make_handler: Callable[[Pipe], PipeHandler]
 ) -> SimPipe:
-    """As `connect`, from a port that may be in use; meets what the other side opens from there at the same time."""
+    """See `peerkit.network.Network.meet_stream`."""
     here = Address(address.scheme, source.address_towards(address.host), local.port)
-    ours = here.port, address.host, address.port
+    ours = here.port, address.host
     if ours in source.meetings:
         raise ConnectFailed(str(address.without_peer()), "the address is in use")
     met = source.meetings[ours] = source.net.loop.create_future()
-    knocking = source.net.loop.create_task(_knock(source, here, address))
+    knocking = source.net.loop.create_task(_knock_on(source, here, address))
     try:
         await asyncio.wait((knocking, met), return_when=asyncio.FIRST_COMPLETED)
         near = met.result() if met.done() else knocking.result()
@@ -105,7 +109,7 @@ async def _send(source: SimHost, here: Address, address: Address) -> _Arrival:
         if not edge.refuses:
             raise await _unanswered(name)
         await asyncio.sleep(net.delay_s(source, edge))
-        raise ConnectFailed(name, "connection refused")
+        raise ConnectFailed(name, REFUSED)
     return _Arrival(source, here, address, *entered, seen)
 
 
@@ -116,7 +120,7 @@ async def _call(arrival: _Arrival, with_tls: bool) -> SimPipe:
     back_s = arrival.back_s()
     if listener is None:
         await asyncio.sleep(back_s)
-        raise ConnectFailed(name, "connection refused")
+        raise ConnectFailed(name, REFUSED)
     tls = listener.tls if with_tls else None
     if with_tls is not (tls is not None) or (tls is None and listener.tls and listener.tls.scheme == listener.scheme):
         await asyncio.sleep(back_s)
@@ -135,16 +139,34 @@ async def _call(arrival: _Arrival, with_tls: bool) -> SimPipe:
     return near
 
 
-async def _knock(source: SimHost, here: Address, address: Address) -> SimPipe:
-    """Meet the other side's attempt, or its listener.  Raises `ConnectFailed`."""
-    arrival = await _send(source, here, address)
-    met = arrival.target.meetings.pop((arrival.there.port, arrival.seen.host, arrival.seen.port), None)
+async def _knock_on(source: SimHost, here: Address, address: Address) -> SimPipe:
+    """Until the other side, or a listener, takes it.  Raises `ConnectFailed` when there is no way."""
+    while True:
+        try:
+            async with asyncio.timeout(SYN_AGAIN_S):
+                arrival = await _send(source, here, address)
+            return await _knock(arrival)
+        except TimeoutError:
+            pass
+        except ConnectFailed as exc:
+            if exc.reason != REFUSED:
+                raise
+            await asyncio.sleep(source.net.rng.uniform(*PAUSE_S))
+
+
+async def _knock(arrival: _Arrival) -> SimPipe:
+    """Raises `ConnectFailed`."""
+    met = arrival.target.meetings.pop((arrival.there.port, arrival.seen.host), None)
     if met is None:
         return await _call(arrival, with_tls=False)
-    source.meetings.pop((here.port, address.host, address.port), None)  # two attempts make one stream
-    near, far = arrival.join(address.scheme)
+    arrival.source.meetings.pop((arrival.here.port, arrival.address.host), None)  # two attempts make one stream
+    near, far = arrival.join(arrival.address.scheme)
     met.set_result(far)
-    await asyncio.sleep(arrival.back_s())
+    try:
+        await asyncio.sleep(arrival.back_s())
+    except asyncio.CancelledError:
+        near.abort()
+        raise
     return near
 
 

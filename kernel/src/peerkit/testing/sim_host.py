@@ -14,7 +14,7 @@ from ..errors import ConnectFailed
 from ..link import Gateway, LinkEndpoint, LinkHandler
 from ..network import Network, ServerTls
 from ..transport import DatagramEndpoint, Listener, Pipe, PipeAccept, PipeHandler
-from .sim_connect import Meeting, connect, connect_from
+from .sim_connect import Meeting, connect, meet
 from .sim_datagram import SimDatagramEndpoint
 from .sim_link import SimLinkEndpoint, open_links
 from .sim_nat import SimNat
@@ -74,11 +74,11 @@ class SimHost:
         address: Address,
         make_handler: Callable[[Pipe], PipeHandler],
         tls: object | None = None,
-        local: Address | None = None,
     ) -> Pipe:
-        if local is not None:
-            return await connect_from(self, local, address, make_handler)
         return await connect(self, address, make_handler, tls is not None)
+
+    async def meet_stream(self, local: Address, remote: Address, make_handler: Callable[[Pipe], PipeHandler]) -> Pipe:
+        return await meet(self, local, remote, make_handler)
 
     async def open_datagrams(self, host: str, port: int) -> DatagramEndpoint:
         return self.bind_datagrams(host, port)

@@ -2,7 +2,7 @@
 
 due ──strategies in order, none twice──▶ moved
  ▲             │ all failed            │ nobody introduced us
- ├─5, 15, 60 min, or our addresses changed
+ ├─1, 5, 15, 60 min, or our addresses changed
  └─5, 15, 60 s, 5 min ─────────────────┘
 """
 
@@ -12,7 +12,9 @@ from peerkit.clock import Rng
 
 from .strategy import ORDER, Nat, Strategy, verdict, why_not
 
-BACK_OFF_S = (300.0, 900.0, 3_600.0)  # guess: routers do not change often; a network that does change tells us
+# The first: Linux forgets after 30 s of silence (`nf_conntrack_udp_timeout`) a probe that came too early and took our
+# port.  The others are guesses: routers do not change often; a network that does change tells us.
+BACK_OFF_S = (60.0, 300.0, 900.0, 3_600.0)
 UNMET_BACK_OFF_S = (5.0, 15.0, 60.0, 300.0)  # guess: a peer whose router restarted is deaf until it says something
 JITTER = 0.1
 

@@ -97,8 +97,9 @@ def why_not(strategy: Strategy, ours: Nat, theirs: Nat | None) -> str:
                 return "the side with the fixed port lets any port in, so that plain probes say as much"
             return ""
         case Strategy.STREAM:
-            if ours.is_symmetric or theirs.is_symmetric:
-                return "a symmetric mapping gives each connection another port"
+            for nat, other in ((ours, theirs), (theirs, ours)):
+                if nat.is_symmetric and not other.lets_any_port_in:
+                    return "a symmetric mapping gives each connection another port"
             return ""
 
 

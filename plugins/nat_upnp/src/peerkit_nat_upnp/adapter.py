@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from peerkit.address import Address
+from peerkit.address_space import is_public
 from peerkit.capabilities import DIAGNOSIS, OWN_ADDRESSES, PORT_MAPPER, REACHABILITY, Finding, PortMapping
 from peerkit.link import Gateway
 from peerkit.plugin import PluginContext
@@ -16,7 +17,6 @@ from .io.nat_pmp_mapper import NatPmpMapper
 from .io.pcp_mapper import PcpMapper
 from .mapping import Granted, Mapper, PortMapped, PortMappingLost, Wanted
 from .settings import MappingSettings
-from .trusted import is_public
 from .wanted_ports import gateway_named, wanted_ports
 
 SLEPT_S = 30.0  # a jump of the date against the clock (PROTOCOL: suspend)

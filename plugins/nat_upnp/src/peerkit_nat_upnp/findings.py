@@ -4,9 +4,8 @@ import ipaddress
 from collections.abc import Collection, Mapping, Sequence
 
 from peerkit.address import Address
+from peerkit.address_space import is_public
 from peerkit.capabilities import Finding
-
-from .trusted import is_public
 
 TOPIC = "port mapping"
 _SHARED = ipaddress.ip_network("100.64.0.0/10")  # RFC 6598

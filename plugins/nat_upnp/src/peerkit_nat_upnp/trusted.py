@@ -12,20 +12,6 @@ from urllib.parse import urljoin, urlsplit
 from peerkit.errors import RemoteProtocolError
 
 MAX_URL_CHARS = 512
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
-
-
-def is_public(host: str) -> bool:
-    """Whether strangers could reach this address: unicast, global, no translation prefix."""
-    try:
-        ip = ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    if isinstance(ip, ipaddress.IPv6Address) and (
-        ip.ipv4_mapped or ip.sixtofour or ip.teredo or ip in _NAT64 or ip.scope_id
-    ):
-        return False
-    return ip.is_global and not ip.is_multicast and not ip.is_reserved and not ip.is_unspecified
 
 
 @dataclass(frozen=True, slots=True)

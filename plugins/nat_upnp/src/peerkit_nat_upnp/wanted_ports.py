@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from peerkit.address import Address
+from peerkit.address_space import is_public
 from peerkit.link import Gateway
 
 from .mapping import TCP, UDP, Wanted
-from .trusted import is_public
 
 PROTOCOLS = {"udp": UDP, "tcp": TCP, "tls": TCP}
 MAX_PORTS = 8  # a router has few; and our owner may have many listeners

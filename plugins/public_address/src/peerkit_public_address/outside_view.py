@@ -3,11 +3,11 @@
 from collections.abc import Collection, Sequence
 
 from peerkit.address import Address
+from peerkit.address_space import is_public
 from peerkit.capabilities import NatMapping
 
 from .mapping import UNKNOWN, MappingVerdict, classify
 from .observations import Observations
-from .targets import is_public
 from .verification import Subject, Verification
 
 SYMMETRIC = (NatMapping.SYMMETRIC, NatMapping.SYMMETRIC_SEQUENTIAL)

@@ -10,12 +10,13 @@ Source: go-libp2p's AutoNAT v2; the price is drawn anew each time so that nobody
 from collections.abc import Collection
 
 from peerkit.address import Address
+from peerkit.address_space import is_public
 from peerkit.clock import Rng
 from peerkit.identity import PeerId
 
 from .codec import MAX_PRICE_BYTES, MIN_PRICE_BYTES, DialBack, Reply, Status
 from .request_log import RequestLog
-from .targets import is_public, is_seen_there, may_be_sent_to
+from .targets import is_seen_there, may_be_sent_to
 from .trials import Origin
 
 SENDINGS_S = (0.0, 0.3, 1.0)  # when the datagram is sent: two may be lost

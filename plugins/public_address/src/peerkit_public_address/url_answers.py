@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from .targets import is_public
+from peerkit.address_space import is_public
 
 Mode = Literal["off", "one", "failover", "consensus"]
 MAX_BODY_BYTES = 64  # an address and some white space; stops a page that never ends

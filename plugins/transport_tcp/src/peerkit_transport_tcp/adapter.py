@@ -49,7 +49,7 @@ class TcpTransport:
     async def dial_from(self, local: Address, remote: Address, make_handler: Callable[[Pipe], PipeHandler]) -> Pipe:
         if self._ctx.settings.tls or remote.scheme == TLS:  # neither end would be the server
             raise ConnectFailed(str(remote), "TLS cannot be opened from both sides at once")
-        return await self._ctx.network.connect_stream(remote, make_handler, local=local)
+        return await self._ctx.network.meet_stream(local, remote, make_handler)
 
 
 if TYPE_CHECKING:

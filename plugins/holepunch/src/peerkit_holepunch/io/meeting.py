@@ -29,8 +29,9 @@ from .stream_opening import StreamOpening, StreamOpenings
 INTRODUCE_TIMEOUT_S = 8.0
 MAX_DELAY_S = 1.0  # a coordinator that claims a longer round trip would only make us wait
 # How long who opens waits for the other's probes: they come through, where its own could come too early and take the
-# other's port, if the other's router answers such probes itself.
-OPENER_WAITS_S = 0.15
+# other's port, if the other's router answers such probes itself.  A busy peer begins so much later (seen: 0.15 s were
+# too few once in 46).
+OPENER_WAITS_S = 0.4
 # A packet with a TTL of 2 passes one router of ours, with 3 two of them (double NAT), or one and then the peer's.
 OPENER_HOPS, OPENER_HOPS_OF_RETRY = 2, 3
 # Offers that we take from one peer; a session with us makes a peer no more than that (each costs ≤ 2,048 probes).

@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import Callable, Collection
 
 from peerkit.address import Address
+from peerkit.address_space import is_public
 from peerkit.capabilities import DATAGRAM_ENDPOINTS, DIALER
 from peerkit.errors import DeadlineExceeded, PeerkitError, RemoteProtocolError
 from peerkit.plugin import PluginContext
@@ -26,7 +27,6 @@ from ..codec import (
 )
 from ..server import PROOF_S, SENDINGS_S, Server
 from ..settings import PublicAddressSettings
-from ..targets import is_public
 from ..trials import Origin
 from .messages import read_message, write_message
 
