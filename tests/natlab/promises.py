@@ -8,6 +8,7 @@ SYMMETRIC = ("symmetric", "symmetric_sequential")
 REACHABLE = ("none", "full_cone")
 SHARE = 0.95  # of the runs of a cell
 EASY_P50_S = 1.5  # until the session is direct, where no port has to be guessed
+CERTAIN_RUNS = 20  # of fewer, one that fails does not tell whether the share is kept
 MEDIAN_RUNS = 5  # of a cell, for a median of its own; of fewer, the easy cells are judged together
 
 
@@ -83,6 +84,12 @@ class Cell:
         return self.promises_direct and not {self.dialer, self.listener} & set(SYMMETRIC)
 
 
+def is_short(cell: Cell) -> bool:
+    """Whether too few of a cell's own runs connected or, where that is no matter of chance, are direct."""
+    enough = SHARE * len(cell.attempts)
+    return cell.connected < enough or (cell.promises_direct and not cell.is_birthday and cell.direct < enough)
+
+
 def broken(cells: Sequence[Cell]) -> list[str]:
     """Every promise that was not kept, one sentence each."""
     found = []
@@ -91,7 +98,7 @@ def broken(cells: Sequence[Cell]) -> list[str]:
         if cell.connected < SHARE * runs:
             why = next(attempt.error for attempt in cell.attempts if not attempt.path)
             found.append(f"{name}: {cell.connected} of {runs} connected ({why})")
-        elif cell.promises_direct and not cell.is_birthday and cell.direct < SHARE * runs:
+        elif is_short(cell):
             found.append(f"{name}: {cell.direct} of {runs} are direct")
         elif runs >= MEDIAN_RUNS and (why := _late([cell])):
             found.append(f"{name}: {why}")
