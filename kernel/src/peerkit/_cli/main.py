@@ -14,6 +14,7 @@ from . import output, render
 from .access import Access
 from .commands import OperationsGroup, Options, common_options
 
+PLUGIN_KINDS = ("protocol", "discovery", "transport", "trust_policy", "routine")  # as `new_plugin.KINDS`
 INTERRUPTED = 130  # 128 + SIGINT, as shells do
 
 
@@ -61,7 +62,7 @@ def root() -> OperationsGroup:
     version = click.Option(
         ["--version"], is_flag=True, is_eager=True, expose_value=False, callback=_show_version, help="Show the version."
     )
-    own = {command.name or "": command for command in (_up(), _demo())}
+    own = {command.name or "": command for command in (_up(), _demo(), _new_plugin())}
     return OperationsGroup(own, [*common_options(), version])
 
 
@@ -121,4 +122,33 @@ def _demo() -> click.Command:
         callback=demo,
         short_help="Watch a network of real nodes find, search and fetch.",
         help="Start nodes as separate processes, share real files, search and fetch them.",
+    )
+
+
+def _new_plugin() -> click.Command:
+    def new_plugin(name: str, kind: str, into: str) -> None:
+        from pathlib import Path
+
+        from .new_plugin import write_plugin
+
+        folder = write_plugin(name, kind, Path(into))
+        click.echo(f"{folder} is a plugin of kind {kind}.  Next:\n")
+        click.echo(f"  cd {folder}\n  pip install -e '.[test]'\n  python -m pytest\n  peerkit plugins")
+
+    return click.Command(
+        "new-plugin",
+        callback=new_plugin,
+        params=[
+            click.Argument(["name"]),
+            click.Option(
+                ["--kind"],
+                type=click.Choice(PLUGIN_KINDS),
+                default=PLUGIN_KINDS[0],
+                show_default=True,
+                help="What it does.",
+            ),
+            click.Option(["--into"], default=".", metavar="DIR", help="Where its folder is made."),
+        ],
+        short_help="Begin a plugin of your own.",
+        help="Begin a plugin of your own: a package that installs, with tests that pass.",
     )

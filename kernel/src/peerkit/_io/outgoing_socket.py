@@ -10,6 +10,7 @@ import errno
 import random
 import socket
 import sys
+from collections.abc import Awaitable
 
 from ..address import Address
 from ..errors import ConnectFailed
@@ -45,22 +46,35 @@ async def met(local: Address, remote: Address) -> socket.socket:
     family, there = to_sockaddr(remote.host, remote.port, name)
     here = to_sockaddr(local.host, local.port, name)[1]
     loop = asyncio.get_running_loop()
-    tasks: list[asyncio.Task[socket.socket]] = []
+    found: list[socket.socket | OSError] = []
+
+    async def keep(attempt: Awaitable[socket.socket]) -> None:
+        try:
+            found.append(await attempt)
+        except OSError as exc:
+            found.append(exc)
+
     try:
         with _shared(family, here) as listener:
             listener.listen(BACKLOG)
-            tasks = [
-                loop.create_task(_connected_in_the_end(loop, family, there, here)),
-                loop.create_task(_accepted(loop, listener, there[0])),
-            ]
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            return tasks.pop(0 if tasks[0] in done else 1).result()
+            async with asyncio.TaskGroup() as group:
+                attempts = [
+                    group.create_task(keep(_connected_in_the_end(loop, family, there, here))),
+                    group.create_task(keep(_accepted(loop, listener, there[0]))),
+                ]
+                await asyncio.wait(attempts, return_when=asyncio.FIRST_COMPLETED)
+                for attempt in attempts:
+                    attempt.cancel()
+        first = found.pop(0)
     except OSError as exc:
-        raise ConnectFailed(name, reason(exc)) from exc
+        first = exc
     finally:
-        for task in tasks:
-            task.cancel()
-            task.add_done_callback(_close)
+        for other in found:  # what came second, or to whoever waits no more
+            if isinstance(other, socket.socket):
+                other.close()
+    if isinstance(first, OSError):
+        raise ConnectFailed(name, reason(first)) from first
+    return first
 
 
 async def _connected_in_the_end(
@@ -98,9 +112,3 @@ def _shared(family: socket.AddressFamily, local: SockAddr | None) -> socket.sock
         sock.close()
         raise
     return sock
-
-
-def _close(task: "asyncio.Task[socket.socket]") -> None:
-    """What came second."""
-    if not task.cancelled() and task.exception() is None:
-        task.result().close()
