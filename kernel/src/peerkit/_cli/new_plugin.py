@@ -20,6 +20,7 @@ KINDS = {
     "trust_policy": "lets in the peers that the profile names",
     "routine": "counts the peers again and again",
 }
+_LIBRARIES = {"pydantic": "pydantic>=2.7,<3", "google": "protobuf>=5.29,<8"}  # as the kernel needs them, by import
 _NAME = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")
 MAX_NAME_CHARS = 40
 # `Greeting` and `Answer` of the template, as protoc encodes them.
@@ -64,6 +65,8 @@ def _words(name: str, kind: str) -> Mapping[str, str]:
     own = package.removeprefix("peerkit_")
     if keyword.iskeyword(own) or own == "peerkit":
         raise UsageError(f"{name} is no name for a plugin: Python or Peerkit uses the word")
+    code = [path.read_text() for path in (TEMPLATE / kind / "src").rglob("*.py.tmpl")]
+    used = [library for module, library in _LIBRARIES.items() if any(f"from {module}" in text for text in code)]
     major, minor = (int(part) for part in __version__.split(".")[:2])
     return {
         "distribution": package.replace("_", "-"),
@@ -73,7 +76,9 @@ def _words(name: str, kind: str) -> Mapping[str, str]:
         "scheme": own.replace("_", "")[:_SCHEME_CHARS],
         "summary": KINDS[kind],
         "Summary": KINDS[kind].capitalize(),
-        "api_range": f">={major}.{minor},<{major}.{minor + 1}",
+        "dependencies": ", ".join(
+            f'"{each}"' for each in [f"peerkit-kernel>={major}.{minor},<{major}.{minor + 1}", *used]
+        ),
         "descriptor": repr(_descriptor(package, own)),
     }
 
