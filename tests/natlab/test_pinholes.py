@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from peerkit_nat_upnp.mapping import PortMapped
 
 from peerkit import Node
 from peerkit.testing.nat_kinds import NATS
@@ -92,6 +93,9 @@ def test_a_pinhole_appears_lets_strangers_in_and_vanishes(
     async def main() -> None:
         async with Node.open({"node": node, "plugins": {"nat_upnp": settings}}) as opened:
             await until(lambda: bool(daemon.pinholes()), "there is a pinhole")
+            await until(
+                lambda: any(isinstance(each.event, PortMapped) for each in opened.events.recent()), "the node knows it"
+            )
             assert daemon.pinholes() == {("udp", PORT, HOME)}
             assert gets_in(home, stranger, PORT) and not gets_in(home, stranger, PORT + 1)
             findings = [finding for plugin, finding in await opened.host.diagnose() if plugin == "nat_upnp"]

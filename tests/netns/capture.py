@@ -3,6 +3,7 @@
 import socket
 import struct
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -26,6 +27,13 @@ class Capture:
     def holds(self, what: bytes) -> bool:
         """Whether some frame has these bytes."""
         return any(what in frame for frame in self.frames)
+
+    def comes_to_hold(self, what: bytes, within_s: float = 20.0) -> bool:
+        """As `holds`; a frame may be on its way still."""
+        until = time.monotonic() + within_s
+        while not self.holds(what) and time.monotonic() < until:
+            time.sleep(0.05)
+        return self.holds(what)
 
     def nbytes(self, protocol: int) -> int:
         """Bytes of the frames of one protocol over IPv4."""

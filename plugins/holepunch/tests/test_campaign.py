@@ -37,7 +37,7 @@ def tried(ours: Nat, theirs: Nat | None) -> list[Strategy]:
         (FIXED, SYMMETRIC, [PLAIN, BIRTHDAY]),
         (SYMMETRIC, FIXED, [PLAIN, BIRTHDAY]),
         (FIXED, SEQUENTIAL, [PLAIN, SWAPPED, BIRTHDAY]),
-        (OPEN, SYMMETRIC, [PLAIN, SWAPPED]),
+        (OPEN, SYMMETRIC, [PLAIN, SWAPPED, STREAM]),
         (SYMMETRIC, SYMMETRIC, [PLAIN]),
         (FIXED, None, [PLAIN, STREAM]),
     ],
