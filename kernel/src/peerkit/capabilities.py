@@ -112,7 +112,7 @@ class SessionControl(Protocol):
             local: what a connection of ours has already, so that a router gives this one the same port.
 
         Raises:
-            ConnectFailed: with the reason; refused is what came too early, and may be tried again at once.
+            ConnectFailed: with the reason.  While the other side is not there yet, it goes on.
             EndpointClosed: the session is over.
             TrustDenied, LimitExceeded: as for other dials.
         """

@@ -54,7 +54,7 @@ def write_plugin(name: str, kind: str, parent: Path) -> Path:
         for source, target in _files(kind, words):
             path = folder / target
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(Template(source.read_text()).substitute(words))
+            path.write_text(Template(source.read_text("utf-8")).substitute(words), "utf-8")
     except OSError as exc:
         raise StorageError(f"{folder} cannot be written: {exc.strerror}") from exc
     return folder
@@ -65,7 +65,7 @@ def _words(name: str, kind: str) -> Mapping[str, str]:
     own = package.removeprefix("peerkit_")
     if keyword.iskeyword(own) or own == "peerkit":
         raise UsageError(f"{name} is no name for a plugin: Python or Peerkit uses the word")
-    code = [path.read_text() for path in (TEMPLATE / kind / "src").rglob("*.py.tmpl")]
+    code = [path.read_text("utf-8") for path in (TEMPLATE / kind / "src").rglob("*.py.tmpl")]
     used = [library for module, library in _LIBRARIES.items() if any(f"from {module}" in text for text in code)]
     major, minor = (int(part) for part in __version__.split(".")[:2])
     return {

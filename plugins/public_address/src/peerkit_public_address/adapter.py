@@ -21,8 +21,10 @@ from peerkit.protocol import ProtocolSpec
 from peerkit.routine import Routine
 from peerkit.session import Peer, Session
 from peerkit.transport import DatagramEndpoint
+from peerkit.trust import TrustPolicy
 
 from .codec import decode_observe, decode_observed, encode_observe, encode_observed
+from .contacts import Contacts
 from .findings import findings
 from .io.serving import PROTOCOL, Serving, seen_at
 from .io.trying import Trying
@@ -50,7 +52,9 @@ class PublicAddressPlugin:
         self._own = ctx.require(OWN_ADDRESSES)
         self._view = OutsideView(settings.observation_age_s)
         self._verification = Verification(ctx.rng, settings.retry_s, settings.reverify_s)
-        self._trying = Trying(ctx)
+        self._contacts = Contacts(ctx.clock)
+        self._seen_hosts: set[str] = set()
+        self._trying = Trying(ctx, self._contacts)
         self._urls = UrlAsking(ctx)
         self._url_verdict: UrlVerdict | None = None
         self._serving = Serving(ctx, self._dialable)
@@ -59,6 +63,10 @@ class PublicAddressPlugin:
         ctx.provide(DIAGNOSIS, self)
 
     # -- hooks ---------------------------------------------------------------------------------------------------
+
+    @hookimpl
+    def peerkit_register_trust_policies(self) -> Sequence[TrustPolicy]:
+        return [self._contacts]
 
     @hookimpl
     def peerkit_register_protocols(self) -> Sequence[ProtocolSpec]:
@@ -213,6 +221,10 @@ class PublicAddressPlugin:
 
     def _conclude(self) -> None:
         """Put into our record what is confirmed, and say whether strangers reach us."""
+        hosts = {address.host for address in self._view.observed("udp")}
+        if self._seen_hosts and hosts - self._seen_hosts:
+            self._contacts.forget()
+        self._seen_hosts = hosts
         confirmed = self._view.confirmed(self._verification)
         self._own.advertise(self._ctx.name, confirmed)
         self._own.judge(self.is_public if self._view.listening_schemes else None)

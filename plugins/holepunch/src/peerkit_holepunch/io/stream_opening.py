@@ -1,9 +1,9 @@
 """TCP connections that both sides begin at once: when to try, how often, and when it is over.  The kernel connects, and
 gives the new session its place.
 
-    waiting ──delay──▶ connecting ──connected──▶ settling ──session moved, or 5 s──▶ over
-                        ▲      │ refused: it came too early
-                        └50-200 ms─┘                    4 s, or 8 attempts ──▶ over
+    waiting ──delay──▶ meeting ──connected──▶ settling ──session moved, or 5 s──▶ over
+                        ▲   │ the connection was lost in its handshake
+                        └50-200 ms─┘                4 s, or 3 attempts ──▶ over
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from ..punch import Counts
 from ..settings import HolepunchSettings
 
 OPENING_S = 4.0  # a packet of ours that came too early is sent again by the system after 1 and 3 s
-MAX_CONNECTS = 8  # what a router answers with a reset may be a connection a moment later
+MAX_MEETINGS = 3  # guess: one that failed otherwise than for want of the other side mostly fails again
 LEAST_PAUSE_S, MOST_PAUSE_S = 0.05, 0.2  # guess; random, so that two sides that miss once do not miss always
 SETTLE_S = 5.0  # the handshake, and the session's way into its place
 MAX_OPENINGS = 16  # peers that all offer at once are refused
@@ -86,7 +86,7 @@ class StreamOpenings:
     async def _connect(self, opening: StreamOpening, local: Address, remote: Address) -> bool:
         clock, rng = self._ctx.clock, self._ctx.rng
         ends_at = clock.now() + OPENING_S
-        while opening.counts.sent < MAX_CONNECTS and (left_s := ends_at - clock.now()) > 0:
+        while opening.counts.sent < MAX_MEETINGS and (left_s := ends_at - clock.now()) > 0:
             opening.counts.sent += 1
             try:
                 async with asyncio.timeout(left_s):

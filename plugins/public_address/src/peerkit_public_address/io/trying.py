@@ -14,6 +14,7 @@ from peerkit.transport import DatagramEndpoint
 
 from ..arrival import ARRIVAL, ARRIVAL_BYTES, LAST_FIRST_BYTE, TOKEN_BYTES, Arrival
 from ..codec import DialBack, Status, decode_reply, encode_dial_back, encode_proof
+from ..contacts import Contacts
 from ..server import PROOF_S, SENDINGS_S
 from ..settings import PublicAddressSettings
 from ..trials import Origin
@@ -56,8 +57,9 @@ class _Waiting:
 class Trying:
     """Sends requests and catches what arrives."""
 
-    def __init__(self, ctx: PluginContext[PublicAddressSettings]) -> None:
+    def __init__(self, ctx: PluginContext[PublicAddressSettings], contacts: Contacts) -> None:
         self._ctx = ctx
+        self._contacts = contacts
         self._waiting: dict[bytes, _Waiting] = {}
 
     async def try_address(self, peer: Peer, address: Address, origin: Origin) -> Tried:
@@ -138,4 +140,5 @@ class Trying:
         """Whether a packet from there proves what was asked: a server may send from where our router lets it in."""
         if origin is Origin.OTHER_PORT:
             return (remote.host, remote.port) != (server.remote.host, server.remote.port)
-        return remote.host not in {peer.session.remote.host for peer in self._ctx.pool.peers()}
+        members = {peer.session.remote.host for peer in self._ctx.pool.peers()}
+        return remote.host not in members and not self._contacts.had_with(remote.host)
