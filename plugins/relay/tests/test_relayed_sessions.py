@@ -8,7 +8,14 @@ from peerkit_relay.client import OLD_RECORD_S
 
 from peerkit import Node, ProtocolSpec, Stream
 from peerkit.address import Address
-from peerkit.capabilities import DATAGRAM_ENDPOINTS, REACHABILITY, SESSION_CONTROL, NatFiltering, NatMapping
+from peerkit.capabilities import (
+    DATAGRAM_ENDPOINTS,
+    OWN_ADDRESSES,
+    REACHABILITY,
+    SESSION_CONTROL,
+    NatFiltering,
+    NatMapping,
+)
 from peerkit.errors import PeerkitError, PeerUnreachable
 from peerkit.plugin import PluginContext, PluginSpec, Settings
 from peerkit.testing import SimNetwork, run
@@ -135,6 +142,24 @@ def test_who_becomes_reachable_is_still_found_by_its_old_record_for_a_while() ->
             await asyncio.sleep(OLD_RECORD_S)
             with pytest.raises(PeerUnreachable, match="the relay does not lead there"):
                 await it.a.connect(old)
+
+    run(main(), seed=1)
+
+
+def test_an_address_that_a_router_translates_is_not_enough_before_somebody_came_in_there() -> None:
+    class Believer(Reach):
+        is_public = None
+
+        def __init__(self, ctx: PluginContext[Settings]) -> None:
+            super().__init__(ctx)
+            ctx.require(OWN_ADDRESSES).advertise(ctx.name, [Address("udp", "45.9.9.9", 4433)])
+
+    async def main() -> None:
+        plugins = {"reach": PluginSpec(Settings, Believer, provides=(REACHABILITY,), requires=(OWN_ADDRESSES,))}
+        async with homes() as it, open_node(it.net.platform(HOME_C), plugins=plugins) as c:
+            await c.connect(it.relay.addresses[0])
+            await asyncio.sleep(12)
+            assert {a.via for a in c.addresses} >= {None, it.relay.peer_id}
 
     run(main(), seed=1)
 

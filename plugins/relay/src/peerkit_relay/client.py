@@ -74,12 +74,17 @@ class RelayClient:
 
     @property
     def is_needed(self) -> bool:
-        """Whether strangers cannot come to us otherwise: they tried in vain, or we have no public address."""
+        """Whether strangers cannot come to us otherwise: they tried in vain, or we have no public address.  One that a
+        router translates counts only when somebody came in there: until then nobody knows whom it lets in."""
         if self._reach is not None and self._reach.is_public is not None:
             return not self._reach.is_public
         if not self._own.bound:
             return True
-        return not any(a.via is None and self._may_serve_from(a) for a in self._own.addresses)
+        known = [a for a in self._own.addresses if a.via is None and self._may_serve_from(a)]
+        if self._reach is not None:
+            interfaces = self._ctx.network.interface_addresses()
+            known = [a for a in known if a.host in interfaces]
+        return not known
 
     def _may_serve_from(self, address: Address) -> bool:
         """Whether strangers could come to that address, if nothing is in their way."""
