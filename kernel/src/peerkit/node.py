@@ -44,8 +44,9 @@ from ._runtime.session_context import SessionContext
 from ._runtime.supervisor import Supervisor
 from ._runtime.trust_gate import TrustGate
 from ._runtime.upkeep import Upkeep, UpkeepSettings
+from ._runtime.whereabouts import Whereabouts
 from ._session.hello import Terms
-from .address import Address
+from .address import Address, parse_target
 from .clock import Clock
 from .event import AddressesChanged, IdentityCollision, NodeStarted, NodeStopping
 from .identity import Identity, PeerId
@@ -121,9 +122,9 @@ class Node:
         return self._pool.peers()
 
     async def connect(self, target: str | DialTarget, timeout_s: float = 10.0) -> Peer:
-        """Make `target` (an address may be text) a member of the pool.  Raises as `peerkit.session.Pool.connect`
-        does."""
-        return await self._pool.connect(Address.parse(target) if isinstance(target, str) else target, timeout_s)
+        """Make `target` (an address or peer id may be text) a member of the pool.  Raises as
+        `peerkit.session.Pool.connect` does, and `UsageError` for text that is neither."""
+        return await self._pool.connect(parse_target(target) if isinstance(target, str) else target, timeout_s)
 
     @classmethod
     @asynccontextmanager
@@ -228,7 +229,8 @@ class Node:
         context = self._session_context(registered)
         streams, datagrams = registered.transports, registered.datagram_transports
         circuits, backoff = registered.circuit_transports, Backoff(platform.rng)
-        pool.bind(context, DialPlan(context, platform, streams, datagrams, circuits, self.endpoints, backoff))
+        plan = DialPlan(context, platform, streams, datagrams, circuits, self.endpoints, backoff)
+        pool.bind(context, plan, Whereabouts(book, self.host.providers(capabilities.PEER_ROUTING)))
         listeners = Listeners(context, streams, datagrams, self.endpoints)
         store = await PeerStore.open(platform, services.data_dir)
         self._own.sequence = await store.load(book)
