@@ -3,20 +3,16 @@
 import os
 import sys
 from collections.abc import Sequence
-from importlib.metadata import entry_points
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TextIO
 
-from peerkit._cli import up  # noqa: F401 - it imports the kernel
 from peerkit._cli.main import run
 from tests.netns.space import Space
 
-for _point in entry_points(group="peerkit"):
-    _point.load()
 _forking = get_context("forkserver")
-_forking.set_forkserver_preload([__name__])
+_forking.set_forkserver_preload([__name__, "tests.natlab.node_imports"])
 
 
 class NodeProcess:
