@@ -20,8 +20,8 @@ endif
 # Tests, demo and bench start many processes: without byte code on disk each would compile everything anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-# One more than there are cores: tests of processes wait half their time.
-WORKERS := $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
+# Two more than there are cores: tests of processes wait half their time.
+WORKERS := $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 2)))
 
 .PHONY: setup test check natlab demo bench proto dist
 setup: $(READY)
@@ -35,7 +35,7 @@ $(TOOLS): $(READY)
 
 # The rules of the architecture are `make check`'s.
 test: setup
-	$(PY) -m pytest -n $(WORKERS) --dist worksteal --ignore tests/architecture
+	$(PY) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --ignore tests/architecture
 
 check: setup $(TOOLS)
 	$(PY) -m ruff format --check .
