@@ -23,7 +23,7 @@ from .._runtime.plugin_call import PluginCode, call_plugin_async, failure_text
 from .._runtime.services import Services
 from .._runtime.supervisor import Kept, Supervisor
 from ..capabilities import DIAGNOSIS, Capability, Diagnosis, Finding
-from ..errors import PeerkitError, PluginConflictError, PluginLoadError
+from ..errors import PeerkitError, PluginConflictError, PluginLoadError, Unavailable
 from .capability_board import CapabilityBoard
 from .context import HostContext
 from .entry_points import InstalledPlugin, installed_plugins
@@ -110,6 +110,12 @@ class PluginHost:
     def providers(self, capability: Capability[T]) -> list[tuple[str, T]]:
         """(plugin, object) for those who provide it, by plugin name."""
         return self._board.providers(capability)
+
+    def require(self, capability: Capability[T]) -> T:
+        """What the first provider of a capability offers.  Raises `Unavailable` when there is none."""
+        for _, obj in self.providers(capability):
+            return obj
+        raise Unavailable(f"no enabled plugin provides {capability.name}; `peerkit plugins --json` tells which would")
 
     async def diagnose(self) -> list[tuple[str, Finding]]:
         """What every plugin that looks after the node's health finds now, by plugin; one that fails is a finding."""
