@@ -6,7 +6,7 @@ READY := .venv/.ready
 TOOLS := .venv/.tools
 PROJECTS := pyproject.toml $(wildcard kernel/pyproject.toml plugins/*/pyproject.toml)
 # Every folder of ours that holds Python (mypy refuses one that holds none).
-TYPED = $(foreach folder,kernel/src kernel/tests $(wildcard plugins/*/src plugins/*/tests plugins/*/bench) tests bench tools,\
+TYPED = $(foreach folder,kernel/src kernel/tests $(wildcard plugins/*/src plugins/*/tests plugins/*/bench examples/*/) tests bench tools,\
 	$(if $(shell find $(folder) -name '*.py' -print -quit 2>/dev/null),$(folder)))
 
 # A PYTHON of another version than .venv's asks for a new .venv.
