@@ -23,7 +23,9 @@ unexport PYTHONDONTWRITEBYTECODE
 # Two more than there are cores: tests of processes wait half their time.
 WORKERS := $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 2)))
 
-.PHONY: setup test check natlab demo bench proto dist
+SITE := .venv-docs/.ready
+
+.PHONY: setup test check docs natlab demo bench proto dist
 setup: $(READY)
 
 $(READY): $(PROJECTS) constraints.txt tools/setup.sh
@@ -43,6 +45,17 @@ check: setup $(TOOLS)
 	$(PY) -m mypy conftest.py $(TYPED)
 	$(PY) tools/proto.py --check
 	$(PY) -m pytest -q tests/architecture
+
+# The site of all documents, with the reference from the docstrings, in site/. A link or an anchor that leads nowhere fails it.
+docs: $(SITE)
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/python -m mkdocs build -q
+	@echo "site/index.html"
+
+# An environment of its own: the generator reads our sources and imports none of them.
+$(SITE): pyproject.toml constraints.txt | $(READY)
+	@$(PY) -m venv --without-pip .venv-docs
+	@$(PY) -m pip --python .venv-docs/bin/python install -q --disable-pip-version-check -c constraints.txt --only-binary :all: --group docs
+	@touch $@
 
 # Every kind of NAT against every kind (docs/natlab.md): needs root. Settings: JSON=1, RUNS=20, KINDS="none double", TRANSPORTS=udp.
 natlab: setup
