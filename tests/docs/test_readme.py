@@ -43,6 +43,13 @@ def test_links_between_pages_lead_somewhere(page: Path) -> None:
     assert [(path, anchor) for path, anchor in targets if anchor and anchor not in anchors(path)] == []
 
 
+def test_the_site_leads_to_every_document() -> None:
+    led_to = set(re.findall(r"\S+\.md", (ROOT / "mkdocs.yml").read_text("utf-8")))
+    written = {path.relative_to(ROOT).as_posix() for path in PAGES}
+    in_lists = {path for path in written if path.startswith(("plugins/", "docs/decisions/"))}
+    assert led_to == written - in_lists - {"kernel/README.md"}
+
+
 def test_the_table_of_plugins_is_complete() -> None:
     plugins = {p.name for p in (ROOT / "plugins").iterdir() if (p / "pyproject.toml").exists()}
     assert set(re.findall(r"\[(\w+)\]\(plugins/\w+\)", README)) == plugins

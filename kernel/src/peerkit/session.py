@@ -175,7 +175,10 @@ class Session(Protocol):
 
         Raises:
             RemoteFailure: the peer answered with an error.
-            DeadlineExceeded, EndpointClosed, LimitExceeded (no free stream), LocalProtocolError (protocol not agreed).
+            DeadlineExceeded: there was no whole answer in time.
+            EndpointClosed: the session is over.
+            LimitExceeded: no stream is free.
+            LocalProtocolError: the protocol is not agreed.
         """
         ...
 
@@ -238,8 +241,7 @@ class Pool(Protocol):
         """Make the target a member (or return it).  Concurrent calls for one peer share one dial.  A bare peer id is
         looked up in the address book; when that leads nowhere, by the plugins that provide peer routing.
 
-        Raises:
-            PeerUnreachable, ConnectFailed, DeadlineExceeded, TrustDenied, LimitExceeded (no slot).
+        Raises `PeerUnreachable`, `ConnectFailed`, `DeadlineExceeded`, `TrustDenied`, `LimitExceeded` (no slot).
         """
         ...
 
