@@ -84,7 +84,7 @@ class SecurityHandshake(Protocol):
     @property
     def early_peer(self) -> PeerId | None:
         """The peer that the other side's first message showed, before we answer (`None` while unknown): trust is asked
-        here, so that a refused peer gets silence."""
+        here, so that a refused peer gets silence.  Known with `result` at the latest."""
         ...
 
     @property

@@ -105,6 +105,14 @@ def offer(receiver: SecurityHandshake, message: bytes) -> bool:
     return not refuses(lambda: receiver.receive_message(message), RemoteProtocolError, "receive_message")
 
 
+def deliver(receiver: SecurityHandshake, message: bytes) -> None:
+    """It must take the message, which is what the other side sent."""
+    try:
+        receiver.receive_message(message)
+    except RemoteProtocolError as exc:
+        raise AssertionError(f"a message that nobody changed was refused: {exc}") from exc
+
+
 def shake(sides: Sides) -> list[bytes]:
     """Carry messages to the end, or to the first that is refused; returns them."""
     return carry_on(turns(sides))
@@ -158,6 +166,6 @@ def _advance(meeting: Meeting, number: int) -> tuple[Sides, Iterator[Turn], byte
     rest = turns(sides)
     for _ in range(number):
         message, _, receiver = next(rest)
-        receiver.receive_message(message)
+        deliver(receiver, message)
     message, _, receiver = next(rest)
     return sides, rest, message, receiver
