@@ -19,6 +19,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
+from ..errors import LimitExceeded
 from ..identity import Identity
 from ..plugin import PluginSpec
 from ..protection import AeadProtection
@@ -42,6 +43,7 @@ from .handshakes import (
     turns,
 )
 from .plugin_context import FakePluginContext
+from .promises import refuses
 from .protection_checks import PROTECTION_CHECKS, ProtectionCheck
 from .sim_network import SimNetwork
 from .sim_platform import WALL_AT_START
@@ -89,7 +91,10 @@ def both_sides_agree(bed: SecurityBed) -> None:
 
 
 def hellos_of_every_size_arrive(bed: SecurityBed) -> None:
+    """And one that no message can carry is our own error."""
     for meeting in meetings(bed):
+        too_long = partial(meeting.begin, bytes(MAX_MESSAGE_BYTES))
+        assert refuses(too_long, LimitExceeded, "handshake"), "a Hello that no message can carry was taken"
         for size in (0, 1, 255, 1_000, MAX_HELLO_BYTES - len(b"initiator")):
             sides = meeting.begin(bytes(size))
             shake(sides)
