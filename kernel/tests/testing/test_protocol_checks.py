@@ -59,7 +59,7 @@ class Digits:
 
 def bed(kind: type[Digits]) -> Callable[[], ProtocolBed]:
     valid = [b"123", b"7"]
-    return lambda: ProtocolBed(SimNetwork(), PROFILE, ID, valid, valid, valid, valid, protocols=[kind().spec()])
+    return lambda: ProtocolBed(SimNetwork(), PROFILE, ID, valid, [b"x"], valid, valid, valid, protocols=[kind().spec()])
 
 
 @pytest.mark.parametrize("check", PROTOCOL_CHECKS, ids=lambda check: check.__name__)
@@ -148,9 +148,9 @@ SABOTEURS = {
     "versions_are_agreed": [(bed(Lonely), r"digits 1.2.0 does not accept its own version: '>=2'")],
     "valid_requests_are_answered": [(bed(Unsure), "got the error remote_protocol: it is never right")],
     "hostile_requests_are_answered_or_refused": [
-        (bed(Naive), r"a request of 1 bytes \(00\) made the plugin raise.*: ValueError: invalid literal"),
-        (bed(Blames), "a request of 0 bytes .*something is wrong here"),
-        (bed(Sleepy), "a request of 0 bytes .* got no answer within 120 s"),
+        (bed(Naive), r"a request of 1 bytes \(78\) made the plugin raise.*: ValueError: invalid literal"),
+        (bed(Blames), "a request of 1 bytes .*something is wrong here"),
+        (bed(Sleepy), "a request of 1 bytes .* got no answer within 120 s"),
         (bed(Broken), "after hostile requests, the valid request 3 bytes .* got the error remote_protocol: not now"),
     ],
     "hostile_messages_are_passed_over": [

@@ -37,7 +37,9 @@ class ProtocolBed:
     net: between the nodes.
     profile: of a node that speaks the protocol, as for `Node.open`; `listen` is set by the check.
     protocol: the protocol's id.
-    requests: valid bodies, which are answered without an error; `messages`, `datagrams`: valid bodies.
+    requests: valid bodies, which are answered without an error.
+    refused: well-formed ones that get an error.
+    messages, datagrams: valid bodies.
     streams: what a peer may say first on a stream.
     plugins, protocols: as for `Node.open`.
     """
@@ -46,6 +48,7 @@ class ProtocolBed:
     profile: Mapping[str, object]
     protocol: str
     requests: Sequence[bytes] = ()
+    refused: Sequence[bytes] = ()
     messages: Sequence[bytes] = ()
     streams: Sequence[bytes] = ()
     datagrams: Sequence[bytes] = ()
@@ -170,7 +173,8 @@ async def hostile_requests_are_answered_or_refused(bed: ProtocolBed) -> None:
     async with _scene(bed) as scene:
         spec = scene.spec
         peer = await scene.new_peer()
-        for body in hostile_bytes(bed.requests, spec.max_request_bytes):
+        shapes = (*bed.requests, *bed.refused)
+        for body in (*bed.refused, *hostile_bytes(shapes, spec.max_request_bytes)):
             peer = await scene.open_peer(peer)
             await _request(scene, peer, body, f"a request of {_short(body)}")
         too_long = bytes(spec.max_request_bytes + 1)
@@ -224,7 +228,7 @@ async def hostile_streams_end(bed: ProtocolBed) -> None:
 async def peers_that_answer_nonsense_are_survived(bed: ProtocolBed) -> None:
     """`on_peer` and whatever else the plugin asks: strangers answer garbage, fail, say nothing, and go."""
     async with _scene(bed) as scene:
-        bodies = cycle(hostile_bytes(bed.requests, REMOTE_CUT))
+        bodies = cycle(hostile_bytes((*bed.requests, *bed.refused), REMOTE_CUT))
 
         def nonsense(_request: Request) -> bytes:
             return next(bodies)
@@ -260,7 +264,10 @@ async def handlers_end_with_their_session(bed: ProtocolBed) -> None:
         before = _tasks(scene)
         for _ in range(3):
             peer = await scene.new_peer()
-            calls = [asyncio.ensure_future(_quietly(peer.request(scene.spec.id, body))) for body in bed.requests]
+            calls = [
+                asyncio.ensure_future(_quietly(peer.request(scene.spec.id, body)))
+                for body in (*bed.requests, *bed.refused)
+            ]
             for data in bed.streams:
                 stream = await peer.open_stream(scene.spec.id)
                 await stream.write(data)
