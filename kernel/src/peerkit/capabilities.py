@@ -237,31 +237,27 @@ class Lookup:
 
 
 class PeerRouting(Protocol):
-    """Finds peers by id or by nearness to a key."""
+    """Finds peers by id or by nearness to a key.  A key of another length than 32 bytes raises `UsageError`."""
 
-    async def find_peer(self, peer_id: PeerId) -> PeerRecord | None:
-        """A verified record of this peer; `None` when nobody who could be asked has one."""
-        ...
+    async def find_peer(self, peer_id: PeerId) -> PeerRecord | None: ...  # a verified one
 
     async def closest_peers(self, key: bytes, count: int = 20) -> Lookup:
-        """The peers nearest to a 32-byte key (XOR of the key and the BLAKE2b-256 of the peer id), ourselves left out.
-        Raises `UsageError` for a key of another length."""
+        """The peers nearest to a 32-byte key (XOR of the key and the BLAKE2b-256 of the peer id), but ourselves."""
         ...
 
 
 class ContentRouting(Protocol):
-    """Finds who has content."""
+    """Finds who has content.  A key of another length than 32 bytes raises `UsageError`."""
 
     async def provide(self, key: bytes) -> int:
         """Say that we provide `key` (32 bytes), again and again until `unprovide`, across restarts too.  Returns how
-        many peers keep our signed record now.  Raises `UsageError` for a key of another length."""
+        many peers keep our signed record now."""
         ...
 
     async def unprovide(self, key: bytes) -> None: ...
 
     def find_providers(self, key: bytes, limit: int = 16) -> AsyncIterator[PeerRecord]:
-        """Verified records of up to `limit` providers as they are found, each once, ourselves left out; ends when the
-        lookup does.  Raises `UsageError` for a key of another length."""
+        """Verified records of up to `limit` providers as they are found, each once, ourselves left out."""
         ...
 
 
@@ -287,8 +283,7 @@ class RecordStore(Protocol):
         ...
 
     async def put_mutable(self, salt: bytes, value: bytes, sequence: int | None = None) -> int:
-        """Sign and store up to 1 KiB under (our id, salt); returns the sequence used: without one, a higher one than
-        before.  Raises `LimitExceeded` when longer."""
+        """Sign and store up to 1 KiB under (our id, salt); returns the sequence used.  Raises `LimitExceeded`."""
         ...
 
     async def get_mutable(self, author: PeerId, salt: bytes) -> MutableRecord:
@@ -316,8 +311,7 @@ class BlobStore(Protocol):
         ...
 
     def read(self, content_id: str, offset: int, length: int) -> AsyncIterator[bytes]:
-        """Verified bytes of local content, in pieces, `length` of them or what there is behind `offset`.  Raises
-        `NotFound`, `VerificationFailed`, and `UsageError` for what is no content id."""
+        """Verified bytes of local content.  Raises `NotFound`, `VerificationFailed`, `UsageError` (no content id)."""
         ...
 
 
