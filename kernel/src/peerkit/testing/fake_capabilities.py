@@ -153,7 +153,7 @@ class MemoryBlobs:
             yield data[at : min(at + PIECE_BYTES, offset + length)]
 
 
-@dataclass(slots=True)
+@dataclass(eq=False, slots=True)
 class FixedReachability:
     """`Reachability` as the test sets it."""
 
@@ -167,7 +167,7 @@ class FixedReachability:
         return [address for address in self.addresses if address.scheme == scheme]
 
 
-@dataclass(slots=True)
+@dataclass(eq=False, slots=True)
 class FixedMappings:
     """`PortMapper` with the mappings that the test sets."""
 
@@ -177,7 +177,7 @@ class FixedMappings:
         return list(self.found)
 
 
-@dataclass(slots=True)
+@dataclass(eq=False, slots=True)
 class FixedDiagnosis:
     """`Diagnosis` with the findings that the test sets."""
 
