@@ -69,6 +69,7 @@ class _Scene:
         self.node: Node
         self.spec: ProtocolSpec
         self._plain: Mapping[str, object]
+        self._given: Mapping[str, AnySpec]
 
     async def start(self) -> None:
         bed = self._bed
@@ -85,14 +86,20 @@ class _Scene:
             if built.name != self.owner
             and (hasattr(built.obj, "peerkit_register_wrappers") or hasattr(built.obj, "peerkit_register_transports"))
         ]
-        self._plain = {"node": {"network": self.node.network, "enable": carriers, "log_level": "warning"}}
+        given = bed.plugins or {}
+        self._given = {name: spec for name, spec in given.items() if name in carriers}
+        enable = [name for name in carriers if name not in given]
+        settings = _table(bed.profile, "plugins")
+        node = {"network": self.node.network, "enable": enable, "wrappers": self.node.config.node.wrappers}
+        self._plain = {"node": node, "plugins": {name: settings[name] for name in carriers if name in settings}}
 
     async def stranger(self, **changes: object) -> Node:
         """A node that only has what carries sessions, and the protocol as the test wants it."""
         offer = ProtocolSpec(
             self.spec.id, self.spec.version, ">=0", on_request=lambda _: b"", on_message=lambda _: None
         )
-        return await self._open(self._plain, protocols=[replace(offer, **changes)])  # type: ignore[arg-type]
+        protocols = [replace(offer, **changes)]  # type: ignore[arg-type]
+        return await self._open(self._plain, protocols=protocols, plugins=self._given)
 
     async def peer(self, stranger: Node) -> Peer:
         """The node under test as a stranger's peer."""
@@ -120,7 +127,9 @@ class _Scene:
             event = each.event
             if isinstance(event, PluginFailed) and event.plugin == self.owner:
                 failed.append(f"{event.where}: {event.error}")
-        assert not failed, f"{what} made the plugin raise, and only a RemoteProtocolError or the like may: {failed[0]}"
+        assert not failed, (
+            f"{what} made the plugin fail: {failed[0]}; to refuse, a handler raises a RemoteProtocolError"
+        )
 
     async def _open(self, profile: Mapping[str, object], **options: object) -> Node:
         platform = self._bed.net.platform()
@@ -130,9 +139,13 @@ class _Scene:
 
     def _schemes(self, profile: Mapping[str, object]) -> Sequence[str]:
         """Those that the profile listens on."""
-        node = profile.get("node")
-        listen = node.get("listen") if isinstance(node, Mapping) else None
+        listen = _table(profile, "node").get("listen")
         return [str(text).partition("://")[0] for text in listen] if isinstance(listen, Sequence) else ["tcp"]
+
+
+def _table(profile: Mapping[str, object], name: str) -> Mapping[str, object]:
+    found = profile.get(name)
+    return found if isinstance(found, Mapping) else {}
 
 
 @asynccontextmanager
