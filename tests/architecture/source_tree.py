@@ -125,12 +125,6 @@ def plugin_files() -> list[SourceFile]:
     return files_below(*(f"plugins/{name}/src" for name in PLUGINS))
 
 
-def unit_test_files() -> list[SourceFile]:
-    """The packages' own tests but their `integration/` folders."""
-    files = files_below("kernel/tests", *(f"plugins/{name}/tests" for name in PLUGINS))
-    return [file for file in files if "/integration/" not in file.path]
-
-
 def projects() -> dict[str, dict[str, Any]]:
     """The `[project]` table of every distribution, by the path of its folder ('.' for the root)."""
     paths = [

@@ -162,7 +162,7 @@ class Diagnosis(Protocol):
     """What a plugin knows about how well the node is reached; `peerkit doctor` asks all."""
 
     async def diagnose(self) -> Sequence[Finding]:
-        """Look now, in at most 10 s."""
+        """Look now, in at most 10 s, also with no peers and no network."""
         ...
 
 
@@ -233,17 +233,17 @@ class Lookup:
 
 
 class PeerRouting(Protocol):
-    """Finds peers by id or by nearness to a key."""
+    """Finds peers by id or by nearness to a key.  A key of another length than 32 bytes raises `UsageError`."""
 
-    async def find_peer(self, peer_id: PeerId) -> PeerRecord | None: ...
+    async def find_peer(self, peer_id: PeerId) -> PeerRecord | None: ...  # a verified one
 
     async def closest_peers(self, key: bytes, count: int = 20) -> Lookup:
-        """The peers nearest to a 32-byte key (XOR of the key and the hash of the peer id)."""
+        """The peers nearest to a 32-byte key (XOR of the key and the BLAKE2b-256 of the peer id), but ourselves."""
         ...
 
 
 class ContentRouting(Protocol):
-    """Finds who has content."""
+    """Finds who has content.  A key of another length than 32 bytes raises `UsageError`."""
 
     async def provide(self, key: bytes) -> int:
         """Say that we provide `key` (32 bytes), again and again until `unprovide`, across restarts too.  Returns how
@@ -253,7 +253,7 @@ class ContentRouting(Protocol):
     async def unprovide(self, key: bytes) -> None: ...
 
     def find_providers(self, key: bytes, limit: int = 16) -> AsyncIterator[PeerRecord]:
-        """Verified records of providers as they are found, ourselves left out; ends when the lookup does."""
+        """Verified records of up to `limit` providers as they are found, each once, ourselves left out."""
         ...
 
 
@@ -275,11 +275,11 @@ class RecordStore(Protocol):
         ...
 
     async def get_immutable(self, key: bytes) -> bytes:
-        """Raises `NotFound`."""
+        """Raises `NotFound`, and `UsageError` for a key of another length than 32 bytes."""
         ...
 
     async def put_mutable(self, salt: bytes, value: bytes, sequence: int | None = None) -> int:
-        """Sign and store up to 1 KiB under (our id, salt); returns the sequence used."""
+        """Sign and store up to 1 KiB under (our id, salt); returns the sequence used.  Raises `LimitExceeded`."""
         ...
 
     async def get_mutable(self, author: PeerId, salt: bytes) -> MutableRecord:
@@ -307,7 +307,7 @@ class BlobStore(Protocol):
         ...
 
     def read(self, content_id: str, offset: int, length: int) -> AsyncIterator[bytes]:
-        """Verified bytes of local content.  Raises `NotFound`, `VerificationFailed`."""
+        """Verified bytes of local content.  Raises `NotFound`, `VerificationFailed`, `UsageError` (no content id)."""
         ...
 
 

@@ -14,7 +14,7 @@ class Discovery(Protocol):
     def name(self) -> str: ...
 
     async def find_peers(self, count: int) -> Sequence[PeerRecord | Address]:
-        """Up to `count` candidates, best first; fewer or none when there are none now.
+        """Up to `count` candidates, best first, each once and never ourselves; fewer or none when there are none now.
 
         Called by the pool while it has free outbound slots, one call at a time, with back-off after an empty answer.
         Cancelled at 30 s."""

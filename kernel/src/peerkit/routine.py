@@ -10,7 +10,8 @@ class Routine:
 
     Attributes:
         name: `<plugin>.<what>`, unique on the node.
-        run: called on a supervised task; an exception is logged and counted, and the next turn comes as usual.
+        run: called on a supervised task; an exception is logged and counted, and the next turn comes as usual.  It may
+            be cancelled at any moment, and however it ends it leaves no task, timer or open file behind.
         interval_s: seconds between the end of one run and the start of the next, > 0.
         jitter: the interval is drawn from ±this share of itself, 0..1.
         autostart: `False` adds the routine without starting it.

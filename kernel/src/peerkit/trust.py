@@ -44,7 +44,8 @@ class Verdict:
 
 
 class TrustPolicy(Protocol):
-    """Decides.  Called on the event loop, often; must return at once, keep its state in memory and never await."""
+    """Decides.  Called on the event loop, often; must return at once, keep its state in memory and never await.  Asking
+    is no act: the same question at the same moment has the same answer, whoever else is asked about in between."""
 
     @property
     def name(self) -> str: ...

@@ -1,6 +1,7 @@
 """Simulated datagrams: batches, loss, reordering, path MTU, and who gets which first byte."""
 
 import asyncio
+from collections import Counter
 
 import pytest
 
@@ -81,6 +82,21 @@ def test_reordering_loses_nothing() -> None:
         assert sorted(inbox.segments) == sent
 
     run(main(), seed=2)
+
+
+def test_duplicates_come_twice_and_nothing_else_does() -> None:
+    async def main() -> None:
+        net = SimNetwork(duplicate=0.2)
+        a, b, inbox = await _pair(net)
+        sent = [number.to_bytes(2) for number in range(1_000)]
+        for at in range(0, 1_000, 10):
+            a.send_batch(None, b.local, 2, sent[at : at + 10])
+        await asyncio.sleep(1)
+        times = Counter(inbox.segments)
+        assert sorted(times) == sent and set(times.values()) == {1, 2}
+        assert 150 < sum(count == 2 for count in times.values()) < 250
+
+    run(main(), seed=3)
 
 
 def test_a_batch_is_split_among_the_owners_of_first_bytes() -> None:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from .machines import run_until as run_until
     from .nat_kinds import NATS as NATS
     from .nat_kinds import NatKind as NatKind
+    from .node_parts import plugin_of as plugin_of
+    from .node_parts import provided_by as provided_by
     from .plugin_context import FakePluginContext as FakePluginContext
     from .plugin_context import FakePool as FakePool
     from .sim_nat import SimNat as SimNat
@@ -45,6 +47,8 @@ else:
         "VirtualTimeLoop": "virtual_time",
         "events_of": "machines",
         "exchange": "machines",
+        "plugin_of": "node_parts",
+        "provided_by": "node_parts",
         "run": "virtual_time",
         "run_until": "machines",
     }
@@ -74,6 +78,8 @@ __all__ = [
     "VirtualTimeLoop",
     "events_of",
     "exchange",
+    "plugin_of",
+    "provided_by",
     "run",
     "run_until",
 ]

@@ -1,4 +1,4 @@
-"""Datagrams between simulated hosts: lost, held back, too large for the path, as the network says.
+"""Datagrams between simulated hosts: lost, held back, doubled, too large for the path, as the network says.
 
 A batch that was sent by one call arrives by one call, without what was lost, as a real socket with GRO gives it.
 """
@@ -61,11 +61,12 @@ class SimDatagramEndpoint:
         for segment in segments:
             if len(segment) > mtu or net.is_lost(host, target):
                 continue
-            if net.reorder and net.rng.random() < net.reorder:
+            is_late = net.reorder and net.rng.random() < net.reorder
+            if not is_late:
+                together.append(segment)
+            if is_late or (net.duplicate and net.rng.random() < net.duplicate):
                 late = due + net.rng.random() * (due - net.loop.time())
                 net.loop.call_at(late, target.receive_datagrams, source, remote, segment, len(segment))
-            else:
-                together.append(segment)
         if together:
             size = len(together[0])
             net.loop.call_at(due, target.receive_datagrams, source, remote, b"".join(together), size)

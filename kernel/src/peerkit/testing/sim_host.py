@@ -38,6 +38,7 @@ class SimHost:
         outer: the NAT that it is behind.
         edge: where the internet sees it: the outermost NAT, or itself.
         databases: what its disk holds; survives a crash.
+        disk_works: `False` makes every use of a database raise `StorageError`, as a full or damaged disk does.
         gateways: what `default_gateways` says; none unless a test sets some.
     """
 
@@ -51,6 +52,7 @@ class SimHost:
         self.position = rng.random()
         self.uplink_free_at = 0.0
         self.databases: dict[Path, SqliteFile] = {}
+        self.disk_works = True
         self.listeners: dict[tuple[str, int], SimListener] = {}
         self.endpoints: dict[tuple[str, int], SimDatagramEndpoint] = {}
         self.link_endpoints: list[SimLinkEndpoint] = []

@@ -13,8 +13,9 @@ timer, writes of one moment travel together, and there is no task per packet or 
     peerkit.testing.run(main(), seed=7)
 
 What is modelled: one-way delay per pair of hosts (symmetric, fixed for the run) and jitter, loss (a lost piece of a
-stream arrives after a retransmission time-out, a lost datagram never), reordering of datagrams, path MTU, the uplink's
-bandwidth, partitions, unplugged and crashed hosts, NATs of every kind.  Not modelled: congestion, routers' queues.
+stream arrives after a retransmission time-out, a lost datagram never), reordering and duplicates of datagrams, path
+MTU, the uplink's bandwidth, partitions, unplugged and crashed hosts, NATs of every kind.  Not modelled: congestion,
+routers' queues.
 
 Hosts are on the internet, or behind a NAT: `net.platform(behind=net.nat(*NATS["symmetric"]))`.
 """
@@ -53,6 +54,7 @@ class SimNetwork:
         jitter_s: up to this much is added to each packet's delay.
         loss: share of packets lost, 0..1.
         reorder: share of datagrams that are held back by up to one more delay, 0..1.
+        duplicate: share of datagrams that come twice, the second time held back likewise, 0..1.
         mtu_bytes: largest datagram that arrives: a number, or a function of two IPs.
         bandwidth_bytes_per_s: each host's uplink; `None` is unlimited.
         loop: the running loop unless told.
@@ -66,6 +68,7 @@ class SimNetwork:
         jitter_s: float = 0.0,
         loss: float = 0.0,
         reorder: float = 0.0,
+        duplicate: float = 0.0,
         mtu_bytes: int | Callable[[str, str], int] = 1_472,
         bandwidth_bytes_per_s: float | None = None,
         loop: VirtualTimeLoop | None = None,
@@ -77,6 +80,7 @@ class SimNetwork:
         self.jitter_s = jitter_s
         self.loss = loss
         self.reorder = reorder
+        self.duplicate = duplicate
         self.mtu_bytes = mtu_bytes
         self.bandwidth_bytes_per_s = bandwidth_bytes_per_s
         self.names: dict[str, Sequence[str]] = {}  # what `resolve` answers

@@ -41,14 +41,17 @@ class SimClock:
 class SimDatabase:
     """A database in memory.  `work` runs inline; other tasks get a turn before, as they would on a real node."""
 
-    def __init__(self, file: SqliteFile) -> None:
+    def __init__(self, file: SqliteFile, host: SimHost) -> None:
         self._file = file
+        self._host = host
         self.is_open = True
 
     async def run(self, work: Callable[[DatabaseCursor], T]) -> T:
         await asyncio.sleep(0)
         if not self.is_open:
             raise StorageError("the database is closed")
+        if not self._host.disk_works:
+            raise StorageError("the simulated disk does not work")
         return self._file.run(work)
 
 
@@ -87,7 +90,7 @@ class SimPlatform:
             file = self.host.databases[path] = SqliteFile(None, migrations)
         else:
             file.migrate(migrations)
-        database = SimDatabase(file)
+        database = SimDatabase(file, self.host)
         self._databases.append(database)
         return database
 
