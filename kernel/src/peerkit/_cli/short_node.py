@@ -19,7 +19,6 @@ from .._control.registry import describe
 from .._control.wire import Json, Progress
 from .._io.identity_file import PASSPHRASE_FILE_VARIABLE, passphrase_from
 from .._runtime.logging_setup import LOGGER, configure
-from .._runtime.plugin_call import call_plugin_async
 from ..client.conversation import OnItem, OnProgress
 from ..errors import PeerkitError
 from ..event import PeerConnected
@@ -101,8 +100,7 @@ def run_once(
             registered = node.operations.get(name)
             await _first_peer(node)
             call = _LocalCall(on_progress, on_item)
-            handler = registered.operation.handler
-            return as_json(await call_plugin_async(registered.owner, f"operation {name}", handler, request, call))
+            return as_json(await node.operations.call(registered, request, call))
 
     return asyncio.run(run())
 
