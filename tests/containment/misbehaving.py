@@ -115,8 +115,10 @@ async def open_node(
     plugins: dict[str, AnySpec],
     protocols: Sequence[ProtocolSpec] = (),
     disable: Sequence[str] = (),
+    **settings: object,
 ) -> AsyncIterator[Node]:
     platform = net.platform()
-    profile = {"node": {"extends": "local", "disable": [*OTHERS, *disable], "listen": [f"tcp://{platform.ip}:0"]}}
+    node = {"extends": "local", "disable": [*OTHERS, *disable], "listen": [f"tcp://{platform.ip}:0"], **settings}
+    profile = {"node": node}
     async with Node.open(profile, plugins=plugins, protocols=protocols, platform=platform) as opened:
         yield opened

@@ -75,11 +75,11 @@ def test_plugins_are_changed_by_command_and_one_that_hangs_is_named_and_ends_the
     with sleepy_node(tmp_path, monkeypatch) as node:
         assert node.ask("sleepy") == {"pause_s": 0.0}
         (off,) = node.ask("plugins", "disable", "sleepy")
-        assert off["text"] == "sleepy is off until the node starts again: the profile is as it was"
+        assert off["text"] == "sleepy is off until the node stops; then the profile counts"
         assert "no such command" in node.run("sleepy", status=2).stderr.lower()
         table = node.run("plugins").stdout
         assert "it was switched off; `peerkit plugins enable sleepy` starts it again" in table
-        assert "runs now" in node.run("plugins", "enable", "sleepy").stdout
+        assert "runs until the node stops" in node.run("plugins", "enable", "sleepy").stdout
         refused = node.run("plugins", "restart", "sleepy", "--set", "pause_s=long", status=2)
         assert "plugins.sleepy.pause_s" in refused.stderr
         node.run("plugins", "restart", "sleepy", "--set", "pause_s=0.01")

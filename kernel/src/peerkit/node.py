@@ -47,6 +47,7 @@ from ._runtime.session_context import SessionContext
 from ._runtime.supervisor import Supervisor
 from ._runtime.trust_gate import TrustGate
 from ._runtime.upkeep import Upkeep, UpkeepSettings
+from ._session import hello
 from ._session.hello import Terms
 from .address import Address
 from .clock import Clock
@@ -281,6 +282,7 @@ class Node:
         tally = services.supervisor.tallies.of
         wrappers = [ContainedWrapper(tally(registered.wrapper_owners[w.name]), w) for w in registered.wrappers]
         terms = Terms(setup.aeads, dict(registered.protocols), tuple(w.name for w in wrappers))
+        hello.check_room(terms)
         return SessionContext(
             self.peer_id,
             services.network_id,

@@ -260,11 +260,11 @@ def test_changes_of_plugins_say_what_was_done_and_that_the_profile_is_as_it_was(
         node = SmallNode.make()
         text = (await node.row("plugins.enable", name="web"))["text"]
         assert text == (
-            "web runs now; the profile does not say so: at a restart of the node it counts; "
+            "web runs until the node stops; then the profile counts; "
             "3 open sessions learn its protocols when they are made anew"
         )
         (off,) = await node.rows("plugins.disable", names=["web"])
-        assert off["text"] == "web is off until the node starts again: the profile is as it was"
+        assert off["text"] == "web is off until the node stops; then the profile counts"
         anew = (await node.row("plugins.restart", name="web", set=["port=1"]))["text"]
         assert anew == (
             "web was started anew with the new settings; to keep them, write them into the profile; "

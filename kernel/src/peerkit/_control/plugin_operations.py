@@ -51,11 +51,11 @@ class PluginOperations:
 
     async def enable(self, request: PluginName, _call: Call) -> ChangeAnswer:
         change = await self._whole(self._node.control.enable(request.name))
-        return describe_change("runs now; the profile does not say so: at a restart of the node it counts", change)
+        return describe_change("runs until the node stops; then the profile counts", change)
 
     async def disable(self, request: PluginNames, _call: Call) -> Sequence[ChangeAnswer]:
         changes = await self._whole(self._node.control.disable(request.names))
-        done = "is off until the node starts again: the profile is as it was"
+        done = "is off until the node stops; then the profile counts"
         return [describe_change(done, change) for change in changes]
 
     async def restart(self, request: RestartRequest, _call: Call) -> ChangeAnswer:

@@ -102,7 +102,7 @@ class Plan:
             running: plugin → why it is down, empty while it is up; plugins that are not there do not run.
         """
         rows = []
-        for name in sorted({*self.installed, *self.candidates}):
+        for name in sorted({*self.installed, *self.candidates, *(switched_off or {})}):
             candidate, installed = self.candidates.get(name), self.installed.get(name)
             if candidate is not None:
                 installed = candidate.installed

@@ -232,6 +232,14 @@ class PluginHost:
         """From now on that is what shall run."""
         self._plan, self._board.chosen = plan, plan.wiring.providers
 
+    def note(self, name: str, why: str) -> None:
+        """Why it does not run, for `status`."""
+        candidate = self._plan.candidates.get(name)
+        if candidate is not None:
+            candidate.error = why
+        else:
+            self.switched_off[name] = why
+
     def usage(self) -> dict[str, PluginUsage]:
         """Plugin → what it did and holds, of those that were built."""
         return {built.name: self._usage(built) for built in self._built}
@@ -311,6 +319,7 @@ class PluginHost:
             with PluginCode(candidate.name, "its factory", level=logging.DEBUG):
                 obj = spec.factory(context)
         except PeerkitError as exc:
+            context.close()
             candidate.error = f"plugin {candidate.name} failed to start: {failure_text(exc)}"
             problems.append(candidate.error)
             return

@@ -65,6 +65,7 @@ class RunTimeControl:
                 without = await self._start(name, shut=False)
             except PluginLoadError as exc:
                 self._host.adopt(self._host.plan(before))
+                self._host.note(name, "; ".join(exc.problems))
                 raise _failure(name, exc, "it stays off") from exc
             return Change(name, sessions_without=without)
 
@@ -137,6 +138,8 @@ class RunTimeControl:
                     await self._start(other, shut=True)
         except PluginLoadError as exc:
             off = [other for other in chain if other not in self._host.running()]
+            for other in off[1:]:
+                self._host.note(other, f"it requires {off[0]}, which was not started")
             why = "; ".join(exc.problems)
             return f"nor does it with the settings of before ({why}), so {' and '.join(off)} cannot run now"
         return "it runs on with the settings of before"
@@ -149,7 +152,7 @@ class RunTimeControl:
         except PeerkitError as exc:
             self._registrations.remove(name, shut)
             await self._host.stop(name)
-            raise PluginLoadError([str(exc)]) from exc
+            raise PluginLoadError(exc.problems if isinstance(exc, PluginLoadError) else [str(exc)]) from exc
         self._host.switched_off.pop(name, None)
         self._host.start_runs()
         return without

@@ -13,8 +13,8 @@ import inspect
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from time import perf_counter
-from types import CodeType, FrameType, TracebackType, coroutine
-from typing import ParamSpec, TypeVar, TypeVarTuple, overload
+from types import CodeType, FrameType, TracebackType
+from typing import Generic, ParamSpec, Self, TypeVar, TypeVarTuple, cast, overload
 
 from ..errors import PeerkitError, PluginError
 from .tally import Tally
@@ -81,31 +81,49 @@ async def run_plugin(plugin: Tally, where: str, work: Awaitable[T] | Callable[[]
 async def counted(tally: Tally, where: str, work: Awaitable[T]) -> T:
     """Await `work`, and count it and the time of its steps."""
     tally.calls += 1
-    return await (_in_steps(tally, where, work) if inspect.iscoroutine(work) else work)
+    return await (_Steps(tally, where, work) if inspect.iscoroutine(work) else work)
 
 
-@coroutine
-def _in_steps(tally: Tally, where: str, work: Coroutine[object, object, T]) -> Generator[object, object, T]:
+class _Steps(Generic[T]):
     """What `await work` does, with a clock beside it."""
-    sent: object = None
-    thrown: BaseException | None = None
-    while True:
+
+    __slots__ = ("_tally", "_where", "_work")
+
+    def __init__(self, tally: Tally, where: str, work: Coroutine[object, object, T]) -> None:
+        self._tally = tally
+        self._where = where
+        self._work = work
+
+    def __await__(self) -> Generator[object, object, T]:
+        return cast(Generator[object, object, T], self)
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> object:
+        return self.send(None)
+
+    def send(self, value: object) -> object:
+        tally, where = self._tally, self._where
         began_at = perf_counter()
         try:
-            awaited = work.send(sent) if thrown is None else work.throw(thrown)
-        except StopIteration as stop:
-            value: T = stop.value
-            return value
+            return self._work.send(value)
         finally:
             tally.held(where, perf_counter() - began_at)
-            thrown = None
+
+    def throw(self, error: BaseException) -> object:
+        tally, where = self._tally, self._where
+        began_at = perf_counter()
         try:
-            sent = yield awaited
-        except BaseException as error:  # of whoever waits for us, a cancellation for one: it is for `work`
-            thrown = error
+            return self._work.throw(error)
+        finally:
+            tally.held(where, perf_counter() - began_at)
+
+    def close(self) -> None:
+        self._work.close()
 
 
-_CALLS: tuple[CodeType, ...] = (call_plugin.__code__, _in_steps.__code__)
+_CALLS: tuple[CodeType, ...] = (call_plugin.__code__, _Steps.send.__code__, _Steps.throw.__code__)
 
 
 def plugin_on_stack(frame: FrameType | None) -> tuple[str, str] | None:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
+from .._session import hello
 from ..trust import Question, Verdict
 from .own_record import OwnRecord
 from .pool import RuntimePool
@@ -97,7 +98,8 @@ class Registrations:
         Raises:
             PluginConflictError, PluginLoadError: an operation or routine cannot be taken; `remove` takes back the rest.
         """
-        all_ = self.registered
+        all_, terms = self.registered, self._pool.context.terms
+        hello.check_room(replace(terms, protocols={**terms.protocols, **new.protocols}))
         for by, operation in new.operations:
             self._operations.add(by, operation)
             all_.operations.append((by, operation))
