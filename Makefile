@@ -6,7 +6,7 @@ READY := .venv/.ready
 TOOLS := .venv/.tools
 PROJECTS := pyproject.toml $(wildcard kernel/pyproject.toml plugins/*/pyproject.toml)
 # Every folder of ours that holds Python (mypy refuses one that holds none).
-TYPED = $(foreach folder,kernel/src kernel/tests $(wildcard plugins/*/src plugins/*/tests plugins/*/bench) tests bench tools,\
+TYPED = $(foreach folder,kernel/src kernel/tests $(wildcard plugins/*/src plugins/*/tests plugins/*/bench examples/*/) tests bench tools,\
 	$(if $(shell find $(folder) -name '*.py' -print -quit 2>/dev/null),$(folder)))
 
 # A PYTHON of another version than .venv's asks for a new .venv.
@@ -20,10 +20,12 @@ endif
 # Tests, demo and bench start many processes: without byte code on disk each would compile everything anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-# One more than there are cores: tests of processes wait half their time.
-WORKERS := $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
+# Two more than there are cores: tests of processes wait half their time.
+WORKERS := $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 2)))
 
-.PHONY: setup test check natlab demo bench proto dist
+SITE := .venv-docs/.ready
+
+.PHONY: setup test check docs natlab demo bench proto dist
 setup: $(READY)
 
 $(READY): $(PROJECTS) constraints.txt tools/setup.sh
@@ -35,7 +37,7 @@ $(TOOLS): $(READY)
 
 # The rules of the architecture are `make check`'s.
 test: setup
-	$(PY) -m pytest -n $(WORKERS) --dist worksteal --ignore tests/architecture
+	$(PY) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --ignore tests/architecture
 
 check: setup $(TOOLS)
 	$(PY) -m ruff format --check .
@@ -43,6 +45,17 @@ check: setup $(TOOLS)
 	$(PY) -m mypy conftest.py $(TYPED)
 	$(PY) tools/proto.py --check
 	$(PY) -m pytest -q tests/architecture
+
+# The site of all documents, with the reference from the docstrings, in site/. A link or an anchor that leads nowhere fails it.
+docs: $(SITE)
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/python -m mkdocs build -q
+	@echo "site/index.html"
+
+# An environment of its own: the generator reads our sources and imports none of them.
+$(SITE): pyproject.toml constraints.txt | $(READY)
+	@$(PY) -m venv --without-pip .venv-docs
+	@$(PY) -m pip --python .venv-docs/bin/python install -q --disable-pip-version-check -c constraints.txt --only-binary :all: --group docs
+	@touch $@
 
 # Every kind of NAT against every kind (docs/natlab.md): needs root. Settings: JSON=1, RUNS=20, KINDS="none double", TRANSPORTS=udp.
 natlab: setup

@@ -17,6 +17,7 @@ NAMES = (
     "transfer",
     "share",
     "footprint",
+    "small",
     "simulation",
     "udp",
     "key_updates",

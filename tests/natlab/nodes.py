@@ -10,7 +10,7 @@ from typing import Any
 from peerkit.client import SyncClient
 from peerkit.errors import NodeNotRunning, PeerUnreachable
 from tests.natlab.laboratory import Site
-from tests.natlab.node_process import NodeProcess
+from tests.node_process import NodeProcess
 
 PORT = 4_433
 TRIES = 6  # to reach a node that has just started; each takes 5 s or more
@@ -113,7 +113,7 @@ def started(
             host = site.hosts[0]
             data_dir = folder / f"{name}-{host.ip}"
             words = ("--data-dir", str(data_dir), "--profile", str(profile))
-            process = NodeProcess(host.space, words, data_dir.with_suffix(".log"))
+            process = NodeProcess(words, data_dir.with_suffix(".log"), host.space)
             nodes.append(LabNode(site, process, data_dir))
             stack.callback(nodes[-1].end)
         yield nodes

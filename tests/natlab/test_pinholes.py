@@ -1,5 +1,7 @@
-"""IPv6 through the firewall of a router with a real miniupnpd: a pinhole appears, lets strangers in, and vanishes."""
+"""IPv6 through the firewall of a router with a real miniupnpd: a pinhole appears, lets strangers in, comes back after
+a restart of the daemon, and vanishes with the node."""
 
+import asyncio
 import contextlib
 import socket
 from collections.abc import Iterator
@@ -61,9 +63,13 @@ def sites() -> Iterator[tuple[Site, Site]]:
 @pytest.fixture
 def daemon(sites: tuple[Site, Site], tmp_path: Path) -> Iterator[GatewayDaemon]:
     with gateway_daemon(sites[0].routers[0], tmp_path) as made:
-        made.start(ipv6=True)
-        sites[0].routers[0].space.nft(FIREWALL)
+        start(made, sites[0])
         yield made
+
+
+def start(daemon: GatewayDaemon, home: Site) -> None:
+    daemon.start(ipv6=True)
+    home.routers[0].space.nft(FIREWALL)
 
 
 def gets_in(home: Site, stranger: Site, port: int) -> bool:
@@ -82,7 +88,7 @@ def gets_in(home: Site, stranger: Site, port: int) -> bool:
 
 
 @pytest.mark.parametrize("protocol", ["pcp", "upnp"])
-def test_a_pinhole_appears_lets_strangers_in_and_vanishes(
+def test_a_pinhole_lets_strangers_in_comes_back_after_a_restart_and_vanishes(
     protocol: str, sites: tuple[Site, Site], daemon: GatewayDaemon
 ) -> None:
     home, stranger = sites
@@ -100,6 +106,12 @@ def test_a_pinhole_appears_lets_strangers_in_and_vanishes(
             assert gets_in(home, stranger, PORT) and not gets_in(home, stranger, PORT + 1)
             findings = [finding for plugin, finding in await opened.host.diagnose() if plugin == "nat_upnp"]
             assert [(f.verdict, f.details["protocol"]) for f in findings] == [("ok", protocol)]
+            await asyncio.sleep(6)  # older than the clocks' tolerance
+            daemon.stop()
+            start(daemon, home)
+            assert daemon.pinholes() == set(), "it knows nothing any more"
+            await until(lambda: daemon.pinholes() == {("udp", PORT, HOME)}, "it is there again")
+            assert gets_in(home, stranger, PORT)
         assert daemon.pinholes() == set(), "nothing is left behind"
 
     assert not gets_in(home, stranger, PORT)

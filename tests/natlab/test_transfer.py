@@ -1,11 +1,12 @@
-"""A file goes from one home to another while everything changes below it: from a relay to the direct path, another port
-at one router, another uplink at the other.  Whoever fetches it sees progress and no error; only the events tell."""
+"""Files go from one home to another while everything changes below them: from a relay to the direct path, another port
+at one router, another uplink at the other.  Whoever fetches sees progress and no error; only the events tell."""
 
 import hashlib
 import os
 import threading
 import time
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from tests.natlab.nodes import PORT, LabNode, started
 from tests.netns.space import missing
 
 MIB = 1 << 20
-SIZE = int(os.environ.get("TRANSFER_MIB", "40")) * MIB  # 40: it takes a minute on a machine that does much else
+SIZE = int(os.environ.get("TRANSFER_MIB", "40")) * MIB  # of a file; one is enough unless the machine does much else
 STEP = 2 * MIB  # so much over the direct path before something changes
 UNTIL_S = 120.0
 CONNECT_S = 20.0
@@ -32,39 +33,45 @@ pytestmark = [
 
 
 class Fetching:
-    """A `get` that runs.
+    """`get`s that run, one after the other.
 
     Attributes:
         done: bytes that are there.
-        answer: what it came to.
-        error: why it failed.
+        answers: what they came to.
+        error: why one failed.
     """
 
-    def __init__(self, node: LabNode, link: str, output: Path) -> None:
+    def __init__(self, node: LabNode, files: Iterator[tuple[str, Path]]) -> None:
         self.done = 0
-        self.answer: Any = None
+        self.answers: list[Any] = []
         self.error: Exception | None = None
-        self._thread = threading.Thread(target=self._fetch, args=(node, link, output))
+        self._enough = False
+        self._thread = threading.Thread(target=self._fetch, args=(node, files))
         self._thread.start()
 
-    def _fetch(self, node: LabNode, link: str, output: Path) -> None:
+    def _fetch(self, node: LabNode, files: Iterator[tuple[str, Path]]) -> None:
         try:
             with SyncClient.connect(node.data_dir) as client:
-                self.answer = client.call("get", on_progress=self._progressed, id=link, output=str(output))
+                while not self._enough:
+                    link, output = next(files)
+                    answer = client.call("get", on_progress=self._progressed, id=link, output=str(output))
+                    self.answers.append(answer)
         except Exception as exc:
             self.error = exc
 
     def _progressed(self, progress: Any) -> None:
-        self.done = int(progress.done)
+        self.done = len(self.answers) * SIZE + int(progress.done)
 
-    def join(self) -> None:
+    def end(self) -> None:
+        """Wait for the one that runs."""
+        self._enough = True
         self._thread.join()
 
     def until(self, holds: Callable[[], bool], what: str) -> None:
         """Wait, while it runs."""
         until = time.monotonic() + UNTIL_S
         while not holds():
-            assert self._thread.is_alive(), f"it ended before {what}: {self.error or self.answer}"
+            assert self._thread.is_alive(), f"it ended before {what}: {self.error}"
             assert time.monotonic() < until, f"after {UNTIL_S:g} s and {self.done:,} bytes not yet: {what}"
             time.sleep(0.1)
 
@@ -122,41 +129,44 @@ def homes(tmp_path: Path) -> Iterator[Homes]:
 
 def test_a_transfer_survives_a_relay_a_rebinding_and_another_uplink(homes: Homes, tmp_path: Path) -> None:
     giver, taker = homes.giver, homes.taker
-    source, target = tmp_path / "source", tmp_path / "target"
-    with source.open("wb") as file:
-        for _ in range(SIZE // MIB):
-            file.write(os.urandom(MIB))
-    fetching = Fetching(taker, homes.link(source), target)
+    fetching = Fetching(taker, files(homes, tmp_path))
 
-    def goes_over(kind: str, host: str, after: int) -> int:
-        """Wait for a path; returns its number, which is greater than `after`."""
+    def is_direct() -> bool:
+        """Both ends send over the path between the routers' present addresses."""
+        ends = [(giver, taker.site.external), (taker, giver.site.external)]
+        return all((p := homes.paths(of)) and (p[-1][0], p[-1][1].host) == ("direct", host) for of, host in ends)
 
-        def numbers() -> list[int]:
-            paths = list(enumerate(homes.paths(taker)))
-            return [i for i, (found, address) in paths if i > after and (found, address.host) == (kind, host)]
-
-        fetching.until(lambda: bool(numbers()), f"{kind} by {host}, after {after} of {homes.paths(taker)}")
-        return numbers()[0]
-
-    def falls_back_and_becomes_direct() -> None:
-        relayed = goes_over("relayed", homes.public.site.external, len(homes.paths(taker)) - 1)
-        goes_over("direct", giver.site.external, relayed)
-
-    assert goes_over("relayed", homes.public.site.external, -1) == 0
-    goes_over("direct", giver.site.external, 0)
+    fetching.until(lambda: bool(homes.paths(taker)), "they met")
+    assert homes.paths(taker)[0][0] == "relayed"
+    fetching.until(is_direct, "they met directly")
     assert homes.relayed_bytes > 0
     fetching.go_on(STEP)
+
+    changes = len(homes.paths(taker))
     taker.site.rebind()
-    falls_back_and_becomes_direct()
-    moved = lambda: homes.paths(giver)[-1][0] == "direct" and homes.paths(giver)[-1][1].port != PORT  # noqa: E731
-    fetching.until(moved, "the giver saw that the taker's router took another port")
+    fetching.until(lambda: len(homes.paths(taker)) > changes and is_direct(), "direct after the rebinding")
+    moved = lambda: homes.paths(giver)[-1][1].port != PORT  # noqa: E731
+    fetching.until(lambda: is_direct() and moved(), "the giver saw that the taker's router took another port")
     fetching.go_on(STEP)
+
     giver.site.change_uplink()
-    falls_back_and_becomes_direct()
-    fetching.join()
-    assert fetching.error is None and (fetching.answer["size_bytes"], fetching.answer["sources"]) == (SIZE, 1)
-    assert digest(target) == digest(source)
-    assert homes.paths(taker)[-1][0] == "direct"
+    fetching.until(is_direct, f"direct by {giver.site.external}")
+    fetching.go_on(STEP)
+    fetching.end()
+    assert fetching.error is None and fetching.answers
+    for i, answer in enumerate(fetching.answers):
+        assert (answer["size_bytes"], answer["sources"]) == (SIZE, 1)
+        assert digest(tmp_path / f"target{i}") == digest(tmp_path / f"source{i}")
+
+
+def files(homes: Homes, folder: Path) -> Iterator[tuple[str, Path]]:
+    """Link and output of file after file, shared as they are asked for."""
+    for i in count():
+        source = folder / f"source{i}"
+        with source.open("wb") as file:
+            for _ in range(SIZE // MIB):
+                file.write(os.urandom(MIB))
+        yield homes.link(source), folder / f"target{i}"
 
 
 def digest(path: Path) -> str:

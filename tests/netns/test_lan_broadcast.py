@@ -2,8 +2,6 @@
 
 import os
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -19,6 +17,7 @@ from peerkit.client import SyncClient
 from peerkit.record import network_id
 from tests.netns.namespaces import DEVICE, Namespace, missing
 from tests.netns.switch import Switch, switch
+from tests.node_process import NodeProcess
 
 pytestmark = [
     pytest.mark.integration,
@@ -37,18 +36,20 @@ FORGED_TTL = 254
 
 
 @contextmanager
-def up(end: Namespace, data_dir: Path, listen: Sequence[str] = IPV4) -> Iterator[Path]:
-    profile = data_dir.with_suffix(".toml")
+def up(ends: Sequence[Namespace], folder: Path, listen: Sequence[str] = IPV4) -> Iterator[list[Path]]:
+    """The data directories of nodes at these ends, which have started side by side."""
+    profile = folder / "profile.toml"
     profile.write_text(PROFILE.format(listen=list(listen)).replace("'", '"'))
-    words = ("-m", "peerkit", "up", "--data-dir", str(data_dir), "--profile", str(profile))
-    with subprocess.Popen(end.command(sys.executable, *words), stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
+    nodes = [folder / str(i) for i in range(len(ends))]
+    with ExitStack() as stack:
+        processes = []
+        for end, node in zip(ends, nodes, strict=True):
+            words = ("--data-dir", str(node), "--profile", str(profile))
+            processes.append(NodeProcess(words, node.with_suffix(".log"), end))
+            stack.callback(processes[-1].kill)
+        for process in processes:
             assert process.stdout.readline().startswith("ready")
-            yield data_dir
-        finally:
-            process.terminate()
-            process.wait(60)
+        yield nodes
 
 
 def answer(node: Path, operation: str) -> Any:
@@ -81,8 +82,7 @@ def lan() -> Iterator[Switch]:
 
 def test_three_hosts_and_two_nodes_on_one_of_them_all_meet(lan: Switch, tmp_path: Path) -> None:
     ends = [lan.hosts[0], lan.hosts[0], lan.hosts[1], lan.hosts[2]]
-    with ExitStack() as stack:
-        nodes = [stack.enter_context(up(end, tmp_path / str(i))) for i, end in enumerate(ends)]
+    with up(ends, tmp_path) as nodes:
         peers = until_all_meet(nodes)
         assert {peer["path"] for peer in peers} == {"lan"}
 
@@ -90,8 +90,8 @@ def test_three_hosts_and_two_nodes_on_one_of_them_all_meet(lan: Switch, tmp_path
 def test_two_nodes_on_a_host_without_any_network_meet(tmp_path: Path) -> None:
     with switch(1) as alone:
         alone.unplug(0)
-        with up(alone.hosts[0], tmp_path / "a") as a, up(alone.hosts[0], tmp_path / "b") as b:
-            until_all_meet([a, b])
+        with up([alone.hosts[0]] * 2, tmp_path) as nodes:
+            until_all_meet(nodes)
 
 
 def test_nodes_meet_over_ipv6_alone(lan: Switch, tmp_path: Path) -> None:
@@ -99,8 +99,8 @@ def test_nodes_meet_over_ipv6_alone(lan: Switch, tmp_path: Path) -> None:
         # the system gives it a link-local address when it comes up
         host.ip(f"address flush dev {DEVICE}", f"link set {DEVICE} down", f"link set {DEVICE} up")
     try:
-        with up(lan.hosts[0], tmp_path / "a", IPV6) as a, up(lan.hosts[1], tmp_path / "b", IPV6) as b:
-            (peer,) = until_all_meet([a, b])
+        with up(lan.hosts[:2], tmp_path, IPV6) as nodes:
+            (peer,) = until_all_meet(nodes)
             assert peer["transport"] == "udp" and "[fe80::" in " ".join(peer["addresses"])
     finally:
         for host in lan.hosts[:2]:
@@ -111,10 +111,10 @@ def test_an_interface_that_appears_later_is_used(lan: Switch, tmp_path: Path) ->
     late = lan.hosts[1]
     late.ip(f"link set {DEVICE} down")
     try:
-        with up(lan.hosts[0], tmp_path / "a") as a, up(late, tmp_path / "b") as b:
-            assert answer(a, "peers") == answer(b, "peers") == []
+        with up([lan.hosts[0], late], tmp_path) as nodes:
+            assert [answer(node, "peers") for node in nodes] == [[], []]
             late.ip(f"link set {DEVICE} up")
-            until_all_meet([a, b])
+            until_all_meet(nodes)
     finally:
         late.ip(f"link set {DEVICE} up")
 
@@ -123,7 +123,7 @@ def test_off_link_and_forged_beacons_are_dropped_and_counted(lan: Switch, tmp_pa
     target, stranger = lan.hosts[0], lan.hosts[2]
     key = NoiseNetworkKey(network_id("lan"), None).derive(KEY_LABEL)
     beacon = Beacon("tcp", 9, os.urandom(RANDOM_BYTES)).to_bytes(key, time.time())
-    with up(target, tmp_path / "a") as node, stranger.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+    with up([target], tmp_path) as (node,), stranger.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
         sock.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, FORGED_TTL)
         before = figures(node)

@@ -1,8 +1,6 @@
 """Two whole nodes share and fetch a file while somebody listens on the wire between them."""
 
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +17,7 @@ from peerkit.record import Signed
 from peerkit.text_form import Kind, decode
 from tests.netns.capture import capturing
 from tests.netns.namespaces import Namespace, missing, namespace_pair
+from tests.node_process import NodeProcess
 
 pytestmark = [
     pytest.mark.integration,
@@ -31,18 +30,17 @@ NAME = "minutes-of-the-meeting.txt"
 
 
 @contextmanager
-def up(end: Namespace, data_dir: Path, scheme: str) -> "Iterator[subprocess.Popen[str]]":
+def up(end: Namespace, data_dir: Path, scheme: str) -> Iterator[None]:
     profile = data_dir.with_suffix(".toml")
     profile.write_text(f'[node]\nextends = "local"\nlisten = ["{scheme}://{end.host}:0"]\n')
-    words = ("-m", "peerkit", "up", "--data-dir", str(data_dir), "--profile", str(profile))
-    with subprocess.Popen(end.command(sys.executable, *words), stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            assert process.stdout.readline().startswith("ready")
-            yield process
-        finally:
-            process.terminate()
-            process.wait(60)
+    words = ("--data-dir", str(data_dir), "--profile", str(profile))
+    process = NodeProcess(words, data_dir.with_suffix(".log"), end)
+    try:
+        assert process.stdout.readline().startswith("ready")
+        yield
+    finally:
+        process.stop()
+        process.kill()
 
 
 def secrets_of(data_dir: Path) -> dict[str, bytes]:

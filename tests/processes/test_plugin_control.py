@@ -1,16 +1,19 @@
 """Plugins changed on the command line, and one that holds the event loop: a real node, its commands, its end."""
 
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from kernel.tests.host.distributions import install, module
-from tests.processes.test_command_line import PROFILE, TIMEOUT_S, Up
+from peerkit.client import SyncClient
+from peerkit.errors import EndpointClosed, UsageError
+from tests.processes.test_command_line import PROFILE, TIMEOUT_S, peerkit
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
 
@@ -45,9 +48,24 @@ plugin = PluginSpec(SleepySettings, Sleepy)
 """
 
 
+@dataclass
+class Napping:
+    """A node with the plugin `sleepy`."""
+
+    process: subprocess.Popen[str]
+    data_dir: Path
+
+    def ask(self, operation: str, **arguments: Any) -> Any:
+        with SyncClient.connect(self.data_dir) as client:
+            return client.call(operation, **arguments)
+
+    def run(self, *words: str, status: int = 0) -> subprocess.CompletedProcess[str]:
+        return peerkit(*words, data_dir=self.data_dir, status=status)
+
+
 @contextmanager
-def sleepy_node(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Up]:
-    """A node with the plugin `sleepy`, whose module bears another name.  It ends when its loop stands still for 5 s."""
+def sleepy_node(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Napping]:
+    """The plugin's module bears another name; the node ends when its loop stands still for 5 s."""
     site = folder / "site"
     module(site, "acme_naps", SLEEPY)
     install(site, "acme-naps", {"peerkit": {"sleepy": "acme_naps:plugin"}})
@@ -58,13 +76,12 @@ def sleepy_node(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Up]:
     command = [sys.executable, "-m", "peerkit", "up", "--data-dir", str(data_dir), "--profile", str(profile)]
     with (
         errors.open("w") as stderr,
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True, env=dict(os.environ)) as process,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True) as process,
     ):
         try:
             assert process.stdout is not None
-            ready, peer_id, *addresses = process.stdout.readline().split()
-            assert ready == "ready"
-            yield Up(process, data_dir, peer_id, addresses)
+            assert process.stdout.readline().startswith("ready ")
+            yield Napping(process, data_dir)
         finally:
             process.kill()
 
@@ -74,28 +91,29 @@ def test_plugins_are_changed_by_command_and_one_that_hangs_is_named_and_ends_the
 ) -> None:
     with sleepy_node(tmp_path, monkeypatch) as node:
         assert node.ask("sleepy") == {"pause_s": 0.0}
-        (off,) = node.ask("plugins", "disable", "sleepy")
+        (off,) = node.ask("plugins.disable", names=["sleepy"])
         assert off["text"] == "sleepy is off until the node stops; then the profile counts"
-        assert "no such command" in node.run("sleepy", status=2).stderr.lower()
-        table = node.run("plugins").stdout
-        assert "it was switched off; `peerkit plugins enable sleepy` starts it again" in table
-        assert "runs until the node stops" in node.run("plugins", "enable", "sleepy").stdout
+        with pytest.raises(UsageError, match="this node has no operation 'sleepy'"):
+            node.ask("sleepy")
+        assert "it was switched off; `peerkit plugins enable sleepy` starts it again" in node.run("plugins").stdout
+        assert "runs until the node stops" in node.ask("plugins.enable", name="sleepy")["text"]
         refused = node.run("plugins", "restart", "sleepy", "--set", "pause_s=long", status=2)
         assert "plugins.sleepy.pause_s" in refused.stderr
         node.run("plugins", "restart", "sleepy", "--set", "pause_s=0.01")
         assert node.ask("sleepy") == {"pause_s": 0.01}
-        refused = node.run("plugins", "disable", "transport_tcp", status=2)
-        assert "restart the node" in refused.stderr
+        with pytest.raises(UsageError, match="restart the node"):
+            node.ask("plugins.disable", names=["transport_tcp"])
 
-        details = next(row for row in node.ask("plugins", "--verbose") if row["name"] == "sleepy")
+        details = next(row for row in node.ask("plugins", verbose=True) if row["name"] == "sleepy")
         assert (details["calls"], details["errors"], details["longest"]) == (2, 0, "operation sleepy")
         assert details["held_s"] >= details["longest_s"] >= 0.01
         told = node.run("plugins", "--verbose").stdout
         assert "Held the loop" in told
         assert "tasks=" in told
 
-        node.run("plugins", "restart", "sleepy", "--set", "pause_s=60")
-        node.run("sleepy", status=1)
+        node.ask("plugins.restart", name="sleepy", set=["pause_s=60"])
+        with pytest.raises(EndpointClosed):
+            node.ask("sleepy")
         assert node.process.wait(TIMEOUT_S) == 70
         log = (tmp_path / "errors").read_text()
         assert "blocked by plugin sleepy (operation sleepy)" in log

@@ -135,6 +135,11 @@ class Contact:
         return ", ".join(str(address) for address in self.addresses)
 
 
+def parse_target(text: str) -> Address | PeerId:
+    """Whom to dial, as people write it: an address or a peer id.  Raises `UsageError`."""
+    return Address.parse(text) if "://" in text else PeerId.parse(text)
+
+
 def contacts_of(addresses: Iterable[Address]) -> list[Address | Contact]:
     """Gather the addresses that name the same peer; those that name none stay alone.  In the order given."""
     of_peer: dict[PeerId | Address, list[Address]] = {}

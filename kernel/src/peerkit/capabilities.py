@@ -30,7 +30,7 @@ class Capability(Generic[T]):
     Attributes:
         name: `<who>.<what>/<version>`; a new version is a new capability.
         many: several plugins may provide it at once (`require_all`); otherwise two providers are an error that names
-        both.
+            both.
     """
 
     name: str
@@ -44,18 +44,14 @@ class Dialer(Protocol):
         """Borrow a session to `target` for a few requests: the member session if there is one, else an open transient
         one, else a new one (kept for 10 s of idleness, shared by all borrowers).
 
-        Raises:
-            PeerUnreachable, ConnectFailed, DeadlineExceeded, TrustDenied, LimitExceeded.
+        Raises `PeerUnreachable`, `ConnectFailed`, `DeadlineExceeded`, `TrustDenied`, `LimitExceeded`.
         """
         ...
 
     def probe(self, address: Address, timeout_s: float = 5.0) -> AbstractAsyncContextManager[Session]:
         """A session of its own to exactly this address, whatever sessions there are and however often it failed before:
         proof that who is named there (`address.peer_id`) answers there.  Nobody else gets it; it ends with the block,
-        and a failure does not count against the address.
-
-        Raises:
-            As `transient`.
+        and a failure does not count against the address.  Raises as `transient` does.
         """
         ...
 

@@ -11,14 +11,15 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from . import capabilities
 from ._config.profile import DEFAULT_PROFILE, Resolved, resolve
 from ._control.kernel_operations import KernelOperations
+from ._control.local_call import call_operation
 from ._control.registry import OperationRegistry
 from ._control.server import ControlServer
 from ._host.plan import AnySpec
@@ -47,9 +48,12 @@ from ._runtime.session_context import SessionContext
 from ._runtime.supervisor import Supervisor
 from ._runtime.trust_gate import TrustGate
 from ._runtime.upkeep import Upkeep, UpkeepSettings
+from ._runtime.whereabouts import Whereabouts
 from ._session import hello
 from ._session.hello import Terms
-from .address import Address
+from .address import Address, parse_target
+from .capabilities import Capability
+from .client.conversation import as_json as as_argument
 from .clock import Clock
 from .event import AddressesChanged, IdentityCollision, NodeStarted, NodeStopping
 from .identity import Identity, PeerId
@@ -62,6 +66,9 @@ from .session import DialTarget, Peer
 
 if TYPE_CHECKING:
     from ._control.node_view import NodeView
+    from ._control.wire import Json, Progress
+
+T = TypeVar("T")
 
 PEER_SAVE_S = 60.0  # the address book is written so often; a crash loses at most this
 
@@ -130,9 +137,37 @@ class Node:
         return self._pool.peers()
 
     async def connect(self, target: str | DialTarget, timeout_s: float = 10.0) -> Peer:
-        """Make `target` (an address may be text) a member of the pool.  Raises as `peerkit.session.Pool.connect`
-        does."""
-        return await self._pool.connect(Address.parse(target) if isinstance(target, str) else target, timeout_s)
+        """Make `target` (an address or peer id may be text) a member of the pool.  Raises as
+        `peerkit.session.Pool.connect` does, and `UsageError` for text that is neither."""
+        return await self._pool.connect(parse_target(target) if isinstance(target, str) else target, timeout_s)
+
+    async def call(
+        self,
+        op: str,
+        /,
+        *,
+        on_progress: Callable[[Progress], None] | None = None,
+        on_item: Callable[[Json], None] | None = None,
+        **args: object,
+    ) -> Json:
+        """Run an operation of the node, as `peerkit.client` does from another program, and return its answer as JSON.
+
+        Args:
+            op: its name, `share`, `peers.block`; `await node.call("operations")` lists them.
+            on_progress: called as the operation tells how far it is.
+            on_item: called for each part of the answer that it tells before the end.
+            args: as JSON values; `Path`s are made absolute in the current directory.
+
+        Raises:
+            PeerkitError: what the operation raises; `UsageError` for an unknown name or wrong arguments.
+        """
+        made = {name: as_argument(value) for name, value in args.items()}
+        return await call_operation(self.operations, op, made, on_progress, on_item)
+
+    def require(self, capability: Capability[T]) -> T:
+        """What a plugin, or the kernel, provides (`peerkit.capabilities`): `node.require(BLOB_STORE)`; of several the
+        first by plugin name.  Raises `Unavailable` when no enabled plugin does."""
+        return self.host.require(capability)
 
     @classmethod
     @asynccontextmanager
@@ -237,7 +272,8 @@ class Node:
         self._own.bind(context.security, {spec.id: spec.version for spec in registered.protocols.values()})
         streams, datagrams = registered.transports, registered.datagram_transports
         circuits, backoff = registered.circuit_transports, Backoff(platform.rng)
-        pool.bind(context, DialPlan(context, platform, streams, datagrams, circuits, self.endpoints, backoff))
+        plan = DialPlan(context, platform, streams, datagrams, circuits, self.endpoints, backoff)
+        pool.bind(context, plan, Whereabouts(book, self.host.providers(capabilities.PEER_ROUTING)))
         listeners = Listeners(context, streams, datagrams, self.endpoints)
         store = await PeerStore.open(platform, services.data_dir)
         self._own.sequence = await store.load(book)

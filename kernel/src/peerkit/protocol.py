@@ -46,8 +46,7 @@ class ProtocolSpec:
     Attributes:
         id: a name nobody else uses, at most 64 characters; `example.org/echo`.
         version: ours, as PEP 440 reads it.
-        accepts: the versions of the other side that we can speak with, a PEP 440 specifier such as `>=1.0,<2` (the
-        comma
+        accepts: the versions of the other side that we can speak with, a PEP 440 specifier as `>=1.0,<2` (the comma
             list of Karyon's `"0.2.0, >0.1.0"` too, see `from_rule`); empty means exactly `version`.
         mandatory: a peer that does not speak it, or in a version that we do not accept, cannot be a member.
         on_peer: started as a task for every peer that joins the pool and speaks this protocol; cancelled when the peer

@@ -103,7 +103,9 @@ class Security(Protocol):
         """Our long-term handshake key for the peer record (32 bytes, or empty)."""
         ...
 
-    def handshake(self, parameters: HandshakeParameters) -> SecurityHandshake: ...
+    def handshake(self, parameters: HandshakeParameters) -> SecurityHandshake:
+        """A new one.  Raises `LimitExceeded`: our Hello is longer than its messages can carry; 7,900 bytes must fit."""
+        ...
 
     def protection(self, secret: bytes, aead: Aead) -> PacketProtection | None:
         """The plugin's own packet protection, or `None` for the kernel's."""
@@ -136,7 +138,8 @@ class PacketProtection(Protocol):
 
 class PlaintextWrapper(Protocol):
     """Transforms the plaintext of a record before it is sealed and after it is opened (padding, another codec).
-    Fixed when a session starts, in the profile's order, the same at both ends."""
+    Fixed when a session starts, in the profile's order, the same at both ends.  One object serves all sessions; what it
+    wraps may be lost, repeated and reordered, so no call depends on another.  Buffers belong to the caller."""
 
     @property
     def name(self) -> str: ...
@@ -149,5 +152,5 @@ class PlaintextWrapper(Protocol):
     def wrap(self, plaintext: Buffer) -> bytes: ...
 
     def unwrap(self, data: Buffer) -> bytes:
-        """Raises `RemoteProtocolError` when the data was not made by `wrap`."""
+        """At most 131,072 bytes.  Raises `RemoteProtocolError` when the data was not made by `wrap`, or holds more."""
         ...

@@ -16,7 +16,7 @@ from .identity import PeerId
 from .record import PeerRecord
 from .transport import Buffer, Path
 
-DialTarget = Address | Contact | PeerRecord | PeerId  # a bare id is looked up in the address book
+DialTarget = Address | Contact | PeerRecord | PeerId  # a bare id is looked up, see `Pool.connect`
 
 
 class Purpose(Enum):
@@ -175,7 +175,10 @@ class Session(Protocol):
 
         Raises:
             RemoteFailure: the peer answered with an error.
-            DeadlineExceeded, EndpointClosed, LimitExceeded (no free stream), LocalProtocolError (protocol not agreed).
+            DeadlineExceeded: there was no whole answer in time.
+            EndpointClosed: the session is over.
+            LimitExceeded: no stream is free.
+            LocalProtocolError: the protocol is not agreed.
         """
         ...
 
@@ -235,10 +238,10 @@ class Pool(Protocol):
     def get(self, peer_id: PeerId) -> Peer | None: ...
 
     async def connect(self, target: DialTarget, timeout_s: float = 10.0) -> Peer:
-        """Make the target a member (or return it).  Concurrent calls for one peer share one dial.
+        """Make the target a member (or return it).  Concurrent calls for one peer share one dial.  A bare peer id is
+        looked up in the address book; when that leads nowhere, by the plugins that provide peer routing.
 
-        Raises:
-            PeerUnreachable, ConnectFailed, DeadlineExceeded, TrustDenied, LimitExceeded (no slot).
+        Raises `PeerUnreachable`, `ConnectFailed`, `DeadlineExceeded`, `TrustDenied`, `LimitExceeded` (no slot).
         """
         ...
 

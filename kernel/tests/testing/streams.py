@@ -89,23 +89,23 @@ class Server:
         return self.handlers[-1]
 
 
-async def dial(network: Network, address: Address, tls: object | None = None) -> Recorder:
-    made: list[Recorder] = []
+def keep(made: list[Recorder]) -> Callable[[Pipe], Recorder]:
+    """Makes the handler of a pipe and puts it into `made`."""
 
     def make(pipe: Pipe) -> Recorder:
         made.append(Recorder(pipe))
-        return made[0]
+        return made[-1]
 
-    await network.connect_stream(address, make, tls)
+    return make
+
+
+async def dial(network: Network, address: Address, tls: object | None = None) -> Recorder:
+    made: list[Recorder] = []
+    await network.connect_stream(address, keep(made), tls)
     return made[0]
 
 
 async def meet(network: Network, local: Address, remote: Address) -> Recorder:
     made: list[Recorder] = []
-
-    def make(pipe: Pipe) -> Recorder:
-        made.append(Recorder(pipe))
-        return made[0]
-
-    await network.meet_stream(local, remote, make)
+    await network.meet_stream(local, remote, keep(made))
     return made[0]

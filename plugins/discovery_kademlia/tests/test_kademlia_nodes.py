@@ -11,7 +11,8 @@ from peerkit_discovery_kademlia.operations import LookupAnswer, LookupRequest
 
 from peerkit import Node
 from peerkit.capabilities import Lookup
-from peerkit.errors import LimitExceeded, NotFound
+from peerkit.errors import LimitExceeded, NotFound, PeerUnreachable
+from peerkit.identity import Identity
 from peerkit.testing import SimNetwork, run
 from peerkit.testing.swarm import Swarm
 from plugins.discovery_kademlia.tests.nodes import NODE, PROFILE, Probes, SilentCall, table_of
@@ -44,6 +45,21 @@ def test_nodes_that_know_one_address_find_each_other() -> None:
                 assert lookup.exact
                 assert len(node.peers()) >= 4, "the pool keeps its outbound slots full"
                 assert len(await table_of(node)) == 11
+
+    run(main(), seed=1)
+
+
+def test_a_newcomer_connects_to_a_peer_by_its_id_alone() -> None:
+    async def main() -> None:
+        async with Swarm(SimNetwork(), PROFILE) as swarm:
+            hub, *_, wanted = await swarm.start(4)
+            await asyncio.sleep(5)
+            (newcomer,) = await swarm.start(1, apart_s=0)
+            await newcomer.connect(hub.addresses[0])
+            assert newcomer.pool.known_record(wanted.peer_id) is None
+            assert (await newcomer.connect(str(wanted.peer_id))).id == wanted.peer_id
+            with pytest.raises(PeerUnreachable, match="no address is known"):
+                await newcomer.connect(Identity(KEY).peer_id)
 
     run(main(), seed=1)
 

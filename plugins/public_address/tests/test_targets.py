@@ -3,14 +3,13 @@
 import pytest
 from peerkit_public_address.targets import is_seen_there, may_be_sent_to
 
+from kernel.tests.test_address_space import SPECIAL
 from peerkit.address import Address
 
 ASKER = Address("udp", "30.1.0.1", 4433)
 
 
-@pytest.mark.parametrize(
-    "host", ["10.0.0.1", "169.254.169.254", "224.0.0.1", "::1", "::ffff:8.8.8.8", "64:ff9b::808:808"]
-)
+@pytest.mark.parametrize("host", SPECIAL)
 def test_a_special_address_is_no_target(host: str) -> None:
     assert not may_be_sent_to(Address("udp", host, 4433), ASKER)
 

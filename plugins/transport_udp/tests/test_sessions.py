@@ -77,11 +77,11 @@ def test_two_nodes_talk(listen: str) -> None:
 def test_bulk_arrives_whole_and_the_datagrams_grow(datagram_bytes: int) -> None:
     async def body(a: peerkit.Node, b: peerkit.Node) -> None:
         peer = await a.connect(b.addresses[0])
-        assert await send_bulk(peer, 8 << 20) == 8 << 20
-        (path,) = peer.session.paths
-        # A probe may be lost on a busy machine; the search then ends by less than its last step (20 bytes) too low.
-        assert datagram_bytes - 20 < path.max_datagram_bytes <= datagram_bytes
-        assert path.window_bytes > 10_000
+        # A probe that a busy machine loses is sent again after half a second.  When three are lost, the search ends by
+        # less than its last step (20 bytes) too low.
+        while not datagram_bytes - 20 < peer.session.paths[0].max_datagram_bytes <= datagram_bytes:
+            assert await send_bulk(peer, 8 << 20) == 8 << 20
+        assert peer.session.paths[0].window_bytes > 10_000
         changes = [e.event for e in a.events.recent() if isinstance(e.event, SessionPathsChanged)]
         assert len(changes) <= 1, "larger datagrams are no other path"
 

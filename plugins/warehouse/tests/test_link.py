@@ -7,6 +7,7 @@ from peerkit_warehouse.link import Link, places
 from peerkit_warehouse.merkle_tree import content_id_of
 
 from peerkit import Address, PeerId
+from peerkit.address import Contact
 from peerkit.errors import UsageError
 
 ID = content_id_of(b"hello")
@@ -27,6 +28,14 @@ def test_a_place_behind_a_relay_is_golden() -> None:
     link = Link(ID, "x", 5, (Address("relay", "192.0.2.1", 4433, PEER, RELAY),))
     assert str(link) == f"peerkit:{ID}?name=x&size=5&at=relay%2B{PEER}@{RELAY}@192.0.2.1:4433"
     assert Link.parse(str(link)) == link
+
+
+def test_a_bare_peer_id_is_a_place_that_the_node_looks_up() -> None:
+    here = Address("tcp", "192.0.2.1", 4433, PEER)
+    link = Link(ID, "x", 5, (RELAY, here))
+    assert str(link) == f"peerkit:{ID}?name=x&size=5&at={RELAY}&at={PEER}@192.0.2.1:4433"
+    assert Link.parse(str(link)) == link
+    assert link.targets() == [Contact(PEER, (here,)), RELAY], "addresses first: they need no lookup"
 
 
 def test_a_link_names_what_strangers_can_dial() -> None:
@@ -67,6 +76,8 @@ def test_unknown_fields_are_ignored_for_later_versions() -> None:
         f"peerkit:{ID}?size={1 << 63}",
         f"peerkit:{ID}?size=٣",
         f"peerkit:{ID}?at=192.0.2.1:1",
+        f"peerkit:{ID}?at=udp%2B{PEER}",
+        f"peerkit:{ID}?at={ID}",
         f"peerkit:{ID}?at={PEER}@192.0.2.1",
         f"peerkit:{ID}?at=relay%2B{PEER}@192.0.2.1:1",
         f"peerkit:{ID}?at=udp%2B{PEER}@{PEER}@192.0.2.1:1",

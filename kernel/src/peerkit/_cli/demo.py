@@ -172,13 +172,13 @@ def _lookup_hops(node: DemoNode, targets: Sequence[DemoNode]) -> list[int]:
 
 
 def _fetch(node: DemoNode, hit: dict[str, Json], into: Path, story: Story) -> dict[str, Json]:
+    """Fetch a hit; the link names its publisher, as the network may not know yet who provides what was just shared."""
     into.mkdir(exist_ok=True)
+    link = f"peerkit:{hit['content_id']}?at={hit['publisher']}"
     view = ProgressView("get", plain_lines=False)
     try:
         with node.client() as client:
-            answer = client.call(
-                "get", on_progress=view.show, id=hit["content_id"], output=into / str(hit["name"]), force=True
-            )
+            answer = client.call("get", on_progress=view.show, id=link, output=into / str(hit["name"]), force=True)
     finally:
         view.close()
     assert isinstance(answer, dict)

@@ -14,7 +14,8 @@ from . import output, render
 from .access import Access
 from .commands import OperationsGroup, Options, common_options
 
-PLUGIN_KINDS = ("protocol", "discovery", "transport", "trust_policy", "routine")  # as `new_plugin.KINDS`
+# As `new_plugin.KINDS`.
+PLUGIN_KINDS = ("protocol", "discovery", "transport", "trust_policy", "routine", "wrapper", "capability")
 INTERRUPTED = 130  # 128 + SIGINT, as shells do
 
 

@@ -19,6 +19,8 @@ KINDS = {
     "transport": "carries sessions over a scheme of its own",
     "trust_policy": "lets in the peers that the profile names",
     "routine": "counts the peers again and again",
+    "wrapper": "hides how long packets are",
+    "capability": "tells when the disk is nearly full",
 }
 _LIBRARIES = {"pydantic": "pydantic>=2.7,<3", "google": "protobuf>=5.29,<8"}  # as the kernel needs them, by import
 _NAME = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")

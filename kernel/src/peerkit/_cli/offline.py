@@ -4,12 +4,13 @@ from random import SystemRandom
 from typing import TYPE_CHECKING
 
 from .._control.kernel_answers import describe_plugin, describe_setting
+from .._control.local_call import as_json
 from .._control.wire import Json
 from .._host.entry_points import installed_plugins
 from .._host.plan import make_plan
 from .._io.data_dir import DataDir
 from .._io.identity_file import load, load_or_create
-from .short_node import as_json, data_dir_of, passphrase_of, resolve_profile
+from .short_node import data_dir_of, passphrase_of, resolve_profile
 
 if TYPE_CHECKING:
     from .access import Access

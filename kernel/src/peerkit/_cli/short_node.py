@@ -1,7 +1,6 @@
 """Nodes that live as long as one command: for an operation that needs no running node, and for the catalogue."""
 
 import asyncio
-import json
 import logging
 import os
 import tempfile
@@ -10,17 +9,14 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import BaseModel
-from pydantic_core import to_json
-
 from .._config.profile import DEFAULT_PROFILE, Resolved, resolve
 from .._control.kernel_operations import OWNER, KernelOperations
+from .._control.local_call import as_json, call_operation
 from .._control.registry import describe
-from .._control.wire import Json, Progress
+from .._control.wire import Json
 from .._io.identity_file import PASSPHRASE_FILE_VARIABLE, passphrase_from
 from .._runtime.logging_setup import LOGGER, configure
 from ..client.conversation import OnItem, OnProgress
-from ..errors import PeerkitError
 from ..event import PeerConnected
 from ..node import Node
 
@@ -96,11 +92,9 @@ def run_once(
 
     async def run() -> Json:
         async with open_node(access) as node:
-            request = node.operations.parse(name, args)
-            registered = node.operations.get(name)
+            node.operations.parse(name, args)  # what is wrong is told before anybody is waited for
             await _first_peer(node)
-            call = _LocalCall(on_progress, on_item)
-            return as_json(await node.operations.call(registered, request, call))
+            return await call_operation(node.operations, name, args, on_progress, on_item)
 
     return asyncio.run(run())
 
@@ -115,27 +109,3 @@ async def _first_peer(node: Node) -> None:
                 return
     except TimeoutError:
         return  # the operation says what it could not find
-
-
-class _LocalCall:
-    """What a handler sees of a caller in its own process."""
-
-    def __init__(self, on_progress: OnProgress | None, on_item: OnItem | None) -> None:
-        self._on_progress = on_progress
-        self._on_item = on_item
-
-    def progress(self, done: float, total: float | None = None, unit: str = "", text: str = "") -> None:
-        if self._on_progress is not None:
-            self._on_progress(Progress(done, total, unit, text))
-
-    def item(self, value: BaseModel) -> None:
-        if self._on_item is not None:
-            self._on_item(as_json(value))
-
-
-def as_json(value: object) -> Json:
-    try:
-        parsed: Json = json.loads(to_json(value, inf_nan_mode="null", serialize_unknown=True))
-    except ValueError as exc:
-        raise PeerkitError(f"the answer cannot be written as JSON: {exc}") from exc
-    return parsed

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from .. import __version__
-from ..address import Address
+from ..address import Address, parse_target
 from ..errors import ConnectFailed, DeadlineExceeded, LimitExceeded, NotFound, PeerUnreachable, TrustDenied
 from ..identity import PeerId
 from ..operation import Call, Column, Nothing, Operation, View
@@ -120,8 +120,7 @@ class KernelOperations:
         return [describe_peer(peer) for peer in self._node.pool.peers()]
 
     async def connect(self, request: ConnectRequest, _call: Call) -> PeerAnswer:
-        target = Address.parse(request.target) if "://" in request.target else PeerId.parse(request.target)
-        return describe_peer(await self._node.pool.connect(target, request.timeout_s))
+        return describe_peer(await self._node.pool.connect(parse_target(request.target), request.timeout_s))
 
     async def routines(self, _request: Nothing, _call: Call) -> Sequence[RoutineAnswer]:
         return [describe_routine(status) for status in self._node.routines.statuses()]

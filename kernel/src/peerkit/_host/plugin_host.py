@@ -16,6 +16,7 @@ import inspect
 import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import pluggy
 
@@ -24,13 +25,15 @@ from .._runtime.plugin_call import PluginCode, failure_text, run_plugin
 from .._runtime.services import Services
 from .._runtime.supervisor import Kept, Supervisor
 from .._runtime.tally import Tally
-from ..capabilities import DIAGNOSIS, Diagnosis, Finding
-from ..errors import PeerkitError, PluginConflictError, PluginLoadError
+from ..capabilities import DIAGNOSIS, Capability, Diagnosis, Finding
+from ..errors import PeerkitError, PluginConflictError, PluginLoadError, Unavailable
 from .capability_board import CapabilityBoard
 from .context import HostContext
 from .entry_points import InstalledPlugin, installed_plugins
 from .plan import AnySpec, Candidate, Plan, PluginStatus, make_plan
 from .registry import Extra, Registered, collect, hook_mistakes, new_manager
+
+T = TypeVar("T")
 
 START_S = 30.0  # how long a plugin's start() may take; a large database is checked in that time
 DIAGNOSE_S = 10.0
@@ -134,6 +137,16 @@ class PluginHost:
         if collected.conflicts:
             raise PluginConflictError("; ".join(collected.conflicts))
         return collected.registered
+
+    def providers(self, capability: Capability[T]) -> list[tuple[str, T]]:
+        """(plugin, object) for those who provide it, by plugin name."""
+        return self._board.providers(capability)
+
+    def require(self, capability: Capability[T]) -> T:
+        """What the first provider of a capability offers.  Raises `Unavailable` when there is none."""
+        for _, obj in self.providers(capability):
+            return obj
+        raise Unavailable(f"no enabled plugin provides {capability.name}; `peerkit plugins --json` tells which would")
 
     async def diagnose(self) -> list[tuple[str, Finding]]:
         """What every plugin that looks after the node's health finds now, by plugin; one that fails is a finding."""

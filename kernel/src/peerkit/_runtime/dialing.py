@@ -41,11 +41,13 @@ class Target:
     Attributes:
         peer_id: `None` when only an address is known (a bootstrap list).
         static_key: from the peer's record, or empty.
+        is_bare: only the id was given, so that other addresses than these will do as well.
     """
 
     peer_id: PeerId | None
     addresses: tuple[Address, ...]
     static_key: bytes = b""
+    is_bare: bool = False
 
     @property
     def key(self) -> str:

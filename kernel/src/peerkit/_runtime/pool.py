@@ -16,7 +16,7 @@ from .._pool.address_book import AddressBook
 from .._pool.admission import Admission
 from .._pool.slots import SlotClass, SlotLimits, Slots
 from .._pool.tie_break import newer_wins
-from ..address import Address, Contact
+from ..address import Address
 from ..capabilities import Dialer, SessionControl
 from ..errors import DeadlineExceeded, EndpointClosed, LimitExceeded, PeerkitError, PeerUnreachable
 from ..event import PeerConnected, PeerDisconnected, SessionPathsChanged
@@ -32,6 +32,7 @@ from .session import RuntimeSession
 from .session_context import SessionContext, SessionOwner
 from .shared_dials import SharedDials
 from .simultaneous_open import SimultaneousOpen
+from .whereabouts import Whereabouts
 
 PARTED_S = 300.0  # a peer that somebody closed on purpose is not dialled by ourselves for so long
 MAX_PARTED = 1024
@@ -56,12 +57,14 @@ class RuntimePool:
         self._closing = False
         self.context: SessionContext
         self._plan: DialPlan
+        self._whereabouts: Whereabouts
         self._dials: SharedDials
         self._simultaneous: SimultaneousOpen
 
-    def bind(self, context: SessionContext, plan: DialPlan) -> None:
+    def bind(self, context: SessionContext, plan: DialPlan, whereabouts: Whereabouts) -> None:
         self.context = context
         self._plan = plan
+        self._whereabouts = whereabouts
         self._simultaneous = SimultaneousOpen(context, plan.streams, self)
         self._dials = SharedDials(context, self.take_slot, self.slots.give, self._open, self.admit)
 
@@ -82,7 +85,7 @@ class RuntimePool:
         return tuple(self._sessions)
 
     async def connect(self, target: DialTarget, timeout_s: float = 10.0) -> RuntimePeer:
-        goal = self._target(target)
+        goal = self._whereabouts.target(target)
         if goal.peer_id is not None and goal.peer_id in self._members:
             return self._members[goal.peer_id]
         session = await self._dial(goal, Purpose.MEMBER, timeout_s)
@@ -108,7 +111,7 @@ class RuntimePool:
 
     @asynccontextmanager
     async def transient(self, target: DialTarget, timeout_s: float = 5.0) -> AsyncIterator[Session]:
-        goal = self._target(target)
+        goal = self._whereabouts.target(target)
         session = self._usable(goal.peer_id) or await self._dial(goal, Purpose.TRANSIENT, timeout_s)
         session.borrowers += 1
         try:
@@ -119,7 +122,7 @@ class RuntimePool:
 
     @asynccontextmanager
     async def probe(self, address: Address, timeout_s: float = 5.0) -> AsyncIterator[Session]:
-        goal = self._target(address)
+        goal = self._whereabouts.target(address)
         self._check_dialable(goal)
         self.take_slot(SlotClass.TRANSIENT_OUT)
         try:
@@ -165,17 +168,6 @@ class RuntimePool:
         session = peer.runtime_session if peer is not None else self._transients.get(peer_id)
         return session if session is not None and session.is_open else None
 
-    def _target(self, target: DialTarget) -> Target:
-        """Addresses of a peer id come from the address book."""
-        if isinstance(target, Address | Contact):
-            record = self.book.get(target.peer_id) if target.peer_id is not None else None
-            addresses = (target,) if isinstance(target, Address) else target.addresses
-            return Target(target.peer_id, addresses, record.static_key if record else b"")
-        if isinstance(target, PeerRecord):
-            return Target(target.peer_id, target.addresses, target.static_key)
-        record = self.book.get(target)
-        return Target(target, record.addresses, record.static_key) if record else Target(target, ())
-
     # -- dialling ------------------------------------------------------------------------------------------------
 
     def _check_dialable(self, target: Target) -> None:
@@ -190,7 +182,15 @@ class RuntimePool:
 
     async def _open(self, target: Target, purpose: Purpose) -> RuntimeSession:
         session = await self._promoted(target) if purpose is Purpose.MEMBER else None
-        return session or await self._plan.dial(target, purpose)
+        if session is not None:
+            return session
+        try:
+            return await self._plan.dial(target, purpose)
+        except PeerUnreachable:
+            elsewhere = await self._whereabouts.elsewhere(target)
+            if elsewhere is None:
+                raise
+        return await self._plan.dial(elsewhere, purpose)
 
     def take_slot(self, slot: SlotClass, crowd: str = "") -> None:
         """Raises `LimitExceeded`."""

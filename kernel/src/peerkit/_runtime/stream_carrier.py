@@ -129,7 +129,10 @@ class StreamCarrier:
             self._flush()
 
     def connection_lost(self, reason: str) -> None:
-        self._fail(ConnectFailed(str(self._pipe.remote), reason or "the peer closed the connection"), lost=True)
+        reason = reason or "the peer closed the connection"
+        if self._session is None:
+            reason += " during the handshake (it has another network or security plugin, or refuses us)"
+        self._fail(ConnectFailed(str(self._pipe.remote), reason), lost=True)
 
     # -- handshake -----------------------------------------------------------------------------------------------
 

@@ -165,7 +165,7 @@ async def a_reader_that_reads_nothing_holds_the_writer(bed: SessionBed) -> None:
         sent += len(piece)
     assert sent <= MAX_UNREAD_BYTES, f"{sent} bytes were taken for a reader that reads nothing"
     stream.reset()
-    assert await peer.request(ECHO, b"others go on", 60) == b"others go on"
+    assert await peer.request(ECHO, b"others go on", 60) == b"others go on", "one full stream stops the others"
 
 
 async def a_slow_reader_gets_everything(bed: SessionBed) -> None:
@@ -174,7 +174,7 @@ async def a_slow_reader_gets_everything(bed: SessionBed) -> None:
     data = _data(1, 300_000)
     await stream.write(data)
     await stream.finish()
-    assert await _read_all(stream) == b"300000"
+    assert await _read_all(stream) == b"300000", "of what a slow reader was sent bytes were lost"
 
 
 async def a_reset_is_told(bed: SessionBed) -> None:
@@ -204,7 +204,7 @@ async def a_cancelled_call_leaves_the_session_whole(bed: SessionBed) -> None:
 async def datagrams_arrive_whole(bed: SessionBed) -> None:
     peer = await _peer(bed)
     largest = peer.session.max_datagram_bytes
-    assert largest >= 900
+    assert largest >= 900, f"datagrams of {largest} bytes are too short to be of use"
     wanted = {1, 500, largest}
     for _ in range(200):  # each may be lost
         for size in wanted:
@@ -233,7 +233,7 @@ async def a_close_is_told(bed: SessionBed) -> None:
     await theirs.close(0x107, "enough for today")
     await theirs.close()
     assert await ours.wait_closed() == "enough for today", "the reason of a close must arrive"
-    assert not ours.is_open and not theirs.is_open
+    assert not ours.is_open and not theirs.is_open, "a closed session says that it is open"
     closed = await _closed(stream.read())
     assert closed.reason_code == 0x107, "calls on a closed session must tell the code"
     await _until(lambda: not bed.dialer.peers() and not bed.listener.peers(), "the pools keep a closed session")
@@ -311,8 +311,13 @@ def _data(seed: int, count: int) -> bytes:
 
 def _complete(check: SessionCheck) -> SessionCheck:
     async def run(bed: SessionBed) -> None:
-        async with asyncio.timeout(DEADLINE_S):
-            await check(bed)
+        try:
+            async with asyncio.timeout(DEADLINE_S):
+                await check(bed)
+        except TimeoutError as exc:
+            raise AssertionError(f"the check does not end within {DEADLINE_S:g} s") from exc
+        except PeerkitError as exc:
+            raise AssertionError(f"what must work failed: {exc}") from exc
 
     run.__name__ = check.__name__
     return run

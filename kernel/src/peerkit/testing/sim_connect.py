@@ -131,12 +131,7 @@ async def _call(arrival: _Arrival, with_tls: bool) -> SimPipe:
         far.abort()
     else:
         far.attach(handler)
-    try:
-        await asyncio.sleep(back_s)
-    except asyncio.CancelledError:
-        near.abort()
-        raise
-    return near
+    return await _taken(near, back_s)
 
 
 async def _knock_on(source: SimHost, here: Address, address: Address) -> SimPipe:
@@ -162,8 +157,13 @@ async def _knock(arrival: _Arrival) -> SimPipe:
     arrival.source.meetings.pop((arrival.here.port, arrival.address.host), None)  # two attempts make one stream
     near, far = arrival.join(arrival.address.scheme)
     met.set_result(far)
+    return await _taken(near, arrival.back_s())
+
+
+async def _taken(near: SimPipe, back_s: float) -> SimPipe:
+    """The source learns that its stream is open; who does not wait for it leaves nothing behind."""
     try:
-        await asyncio.sleep(arrival.back_s())
+        await asyncio.sleep(back_s)
     except asyncio.CancelledError:
         near.abort()
         raise

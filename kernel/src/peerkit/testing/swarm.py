@@ -76,8 +76,7 @@ class Swarm:
         Args:
             behind: the NATs of each of them, from the host outwards; no two hosts share one.
 
-        Raises:
-            Whatever `Node.open` raises for one of them.
+        Raises what `Node.open` raises for one of them.
         """
         members: list[_Member] = []
         for _ in range(count):

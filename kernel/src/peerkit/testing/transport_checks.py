@@ -24,7 +24,7 @@ from ..errors import ConnectFailed
 from ..transport import Buffer, Listener, Pipe, PipeAccept, PipeHandler, StreamTransport
 from .stream_end import Acceptor, StreamEnd
 
-DEADLINE_S = 40.0  # of one check; a lost wake-up shall not hang the suite
+DEADLINE_S = 150.0  # of one check; a lost wake-up shall not hang the suite
 MAX_BUFFERED_BYTES = 64 * 1024 * 1024  # what a pipe may take before it says pause, the system's buffers included
 
 
@@ -61,11 +61,11 @@ async def connect(bed: StreamTransportBed, buffer_bytes: int = 65_536) -> tuple[
 async def addresses_are_real(bed: StreamTransportBed) -> None:
     acceptor = Acceptor()
     listener = await bed.listener.listen(bed.address, acceptor)
-    ours, theirs = await dial(bed.dialer, listener.addresses[0]), await acceptor.end()
     (address,) = listener.addresses
     assert address.port != 0, "a listener must tell its real port"
-    assert address.host == bed.address.host
-    assert address.scheme in bed.listener.schemes
+    assert address.host == bed.address.host, f"it listens on {address.host}, not on {bed.address.host}"
+    assert address.scheme in bed.listener.schemes, f"{address.scheme} is none of the transport's schemes"
+    ours, theirs = await dial(bed.dialer, address), await acceptor.end()
     assert ours.pipe.remote == address.without_peer(), "the dialer's remote must be the address that it dialled"
     assert theirs.pipe.local == address, "the acceptor's local must be the address that was dialled"
     assert ours.pipe.local == theirs.pipe.remote, "both ends must see the dialer's address alike"
@@ -91,14 +91,14 @@ async def bytes_arrive_in_order(bed: StreamTransportBed) -> None:
 async def small_buffers_are_respected(bed: StreamTransportBed) -> None:
     ours, theirs = await connect(bed, buffer_bytes=1_000)
     ours.pipe.write([_data(0, 100_000)])
-    assert await theirs.until_received(100_000) == _data(0, 100_000)
+    assert await theirs.until_received(100_000) == _data(0, 100_000), "bytes were lost, changed or reordered"
 
 
 async def one_large_write_arrives(bed: StreamTransportBed) -> None:
     """Larger than every buffer on the way."""
     ours, theirs = await connect(bed)
     ours.pipe.write([_data(0, 4_000_000)])
-    assert await theirs.until_received(4_000_000) == _data(0, 4_000_000)
+    assert await theirs.until_received(4_000_000) == _data(0, 4_000_000), "bytes were lost, changed or reordered"
 
 
 async def close_sends_what_is_queued(bed: StreamTransportBed) -> None:
@@ -125,8 +125,8 @@ async def abort_ends_both_sides(bed: StreamTransportBed) -> None:
     ours.pipe.write([_data(0, 8_000_000)])
     ours.pipe.abort()
     ours.pipe.abort()
-    ours.pipe.close()
     await ours.until_lost()
+    ours.pipe.close()
     theirs.pipe.resume_reading()
     await theirs.until_lost()
     assert _data(0, 8_000_000).startswith(theirs.received), "what arrived before the abort was changed"
@@ -144,8 +144,9 @@ async def a_full_pipe_pauses_the_writer(bed: StreamTransportBed) -> None:
     assert len(theirs.received) <= 1_000_000, "a paused reader must be left alone"
     theirs.pipe.resume_reading()
     await theirs.until_received(sent)
-    assert theirs.received == b"".join(_data(at, 250_000) for at in range(0, sent, 250_000))
-    await ours.until(lambda: not ours.is_paused)
+    wanted = b"".join(_data(at, 250_000) for at in range(0, sent, 250_000))
+    assert theirs.received == wanted, "of what a full pipe took bytes were lost or changed"
+    await ours.until(lambda: not ours.is_paused, "resume_writing was not called, though everything was sent")
 
 
 async def a_paused_reader_reads_nothing(bed: StreamTransportBed) -> None:
@@ -156,7 +157,7 @@ async def a_paused_reader_reads_nothing(bed: StreamTransportBed) -> None:
     theirs.pipe.write([b"the other direction goes on"])
     assert await ours.until_received(27) == b"the other direction goes on"
     await asyncio.sleep(0.2)
-    assert theirs.received == b""
+    assert theirs.received == b"", "a paused reader must be left alone"
     theirs.pipe.resume_reading()
     theirs.pipe.resume_reading()
     assert await theirs.until_received(9) == b"held back"
@@ -170,7 +171,7 @@ async def a_refused_pipe_ends_without_a_byte(bed: StreamTransportBed) -> None:
         pass
     else:
         await end.until_lost()
-        assert end.received == b""
+        assert end.received == b"", "a refused pipe must end without a byte"
 
 
 async def nobody_there_is_told(bed: StreamTransportBed) -> None:
@@ -211,8 +212,11 @@ async def a_cancelled_dial_leaves_nothing(bed: StreamTransportBed) -> None:
         else:
             raise AssertionError("a cancelled dial must raise CancelledError")
     (await dial(bed.dialer, address)).pipe.write([b"x"])
-    index = 0
-    while await (await acceptor.end(index)).until_received(1) != b"x":
+    index, is_there = 0, False
+    while not is_there:
+        end = await acceptor.end(index)
+        await end.until(lambda e=end: e.received or e.lost is not None, "a cancelled dial left its pipe open")  # type: ignore[misc]
+        is_there = end.received == b"x"
         index += 1
 
 
@@ -222,9 +226,9 @@ async def pipes_outlive_their_listener(bed: StreamTransportBed) -> None:
     ours, theirs = await dial(bed.dialer, listener.addresses[0]), await acceptor.end()
     await listener.close()
     ours.pipe.write([b"still here"])
-    assert await theirs.until_received(10) == b"still here"
+    assert await theirs.until_received(10) == b"still here", "a pipe ended with its listener"
     theirs.pipe.write([b"so am I"])
-    assert await ours.until_received(7) == b"so am I"
+    assert await ours.until_received(7) == b"so am I", "a pipe ended with its listener"
     ours.pipe.close()
     await theirs.until_lost()
 
@@ -240,8 +244,9 @@ async def many_pipes_do_not_mix(bed: StreamTransportBed) -> None:
     await acceptor.end(31)
     for end in acceptor.ends:
         await end.until_lost()
-    assert sorted(bytes(end.received) for end in acceptor.ends) == sorted(_data(i, 10_000 + i) for i in range(32))
-    assert len({end.pipe.remote for end in acceptor.ends}) == 32
+    received = sorted(bytes(end.received) for end in acceptor.ends)
+    assert received == sorted(_data(i, 10_000 + i) for i in range(32)), "what one pipe took came out of another"
+    assert len({end.pipe.remote for end in acceptor.ends}) == 32, "two pipes have the same remote address"
 
 
 class _Watched:
@@ -280,7 +285,6 @@ class _Watched:
             await listener.close()
         for end in self.ends:
             end.pipe.abort()
-            await end.until_lost()
 
     def _keep(self, handler: PipeHandler | None) -> PipeHandler | None:
         if isinstance(handler, StreamEnd):
@@ -293,12 +297,19 @@ def _complete(check: StreamTransportCheck) -> StreamTransportCheck:
 
     async def run(bed: StreamTransportBed) -> None:
         dialer, listener = _Watched(bed.dialer), _Watched(bed.listener)
-        async with asyncio.timeout(DEADLINE_S):
-            try:
-                await check(StreamTransportBed(dialer, listener, bed.address))
-            finally:
-                await dialer.close()
-                await listener.close()
+        try:
+            async with asyncio.timeout(DEADLINE_S):
+                try:
+                    await check(StreamTransportBed(dialer, listener, bed.address))
+                finally:
+                    await dialer.close()
+                    await listener.close()
+                for end in (*dialer.ends, *listener.ends):
+                    await end.until_lost()
+        except TimeoutError as exc:
+            raise AssertionError(f"the check does not end within {DEADLINE_S:g} s") from exc
+        except ConnectFailed as exc:
+            raise AssertionError(f"a way that is open was refused: {exc}") from exc
 
     run.__name__ = check.__name__
     return run
@@ -330,6 +341,8 @@ async def _failure(attempt: Awaitable[object]) -> ConnectFailed:
         await attempt
     except ConnectFailed as exc:
         return exc
+    except OSError as exc:
+        raise AssertionError(f"it must fail with ConnectFailed, not {exc!r}") from exc
     raise AssertionError("it must fail with ConnectFailed")
 
 

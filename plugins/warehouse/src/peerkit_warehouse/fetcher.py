@@ -16,7 +16,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from peerkit import PeerId, PluginContext
-from peerkit.address import contacts_of
 from peerkit.errors import RemoteProtocolError, VerificationFailed
 from peerkit.session import DialTarget
 
@@ -106,7 +105,7 @@ class Fetcher:
                 return done(target or self._store.layout.object(content), item.total)
             except VerificationFailed as exc:
                 await self._store.note_changed(content, str(exc))
-        async with self._swarm(content, contacts_of(link.at)) as swarm:
+        async with self._swarm(content, link.targets()) as swarm:
             info = await self._first_info(swarm)
             if target is not None:
                 if info.kind is ContentKind.FILE and await self._placer.is_there(target, content, info.size):

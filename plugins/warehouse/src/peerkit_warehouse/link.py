@@ -1,7 +1,8 @@
 """The link that people pass on: `peerkit:CONTENTID?name=…&size=…&at=PEERID@host:port`.
 
 It names content, says what to expect, and up to three places to ask, so it is also a way in for a node that knows
-nobody.  A place behind a relay is `relay+PEERID@RELAYID@host:port`.  Only the content id is binding: name and size are
+nobody.  A place behind a relay is `relay+PEERID@RELAYID@host:port`; a bare `PEERID` is for nodes that can look up where
+it is.  Only the content id is binding: name and size are
 hints until the content proves them.
 """
 
@@ -10,7 +11,9 @@ from dataclasses import dataclass
 from urllib.parse import parse_qsl, quote
 
 from peerkit import Address, PeerId
+from peerkit.address import contacts_of
 from peerkit.errors import UsageError
+from peerkit.session import DialTarget
 
 from .content_id import ContentId
 from .merkle_tree import MAX_SIZE
@@ -29,13 +32,13 @@ class Link:
     Attributes:
         name: as the sharer calls it; unsafe until `safe_name` has seen it; empty when unknown.
         size_bytes: `None` when unknown.
-        at: up to three addresses, each with the peer id that must answer there.
+        at: up to three addresses, each with the peer id that must answer there, or bare peer ids.
     """
 
     content: ContentId
     name: str = ""
     size_bytes: int | None = None
-    at: tuple[Address, ...] = ()
+    at: tuple[Address | PeerId, ...] = ()
 
     @classmethod
     def parse(cls, text: str) -> "Link":
@@ -51,7 +54,8 @@ class Link:
             raise UsageError(f"a link of {len(text)} characters is longer than {MAX_LINK_CHARS}")
         id_text, _, query = text[len(SCHEME) :].partition("?")
         content = ContentId.parse(id_text)
-        name, size, at = "", None, []
+        name, size = "", None
+        at: list[Address | PeerId] = []
         try:
             pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=16, errors="strict")
         except ValueError as exc:
@@ -67,17 +71,24 @@ class Link:
             raise UsageError(f"a link names {len(at)} places to ask, at most {MAX_AT} are allowed")
         return cls(content, name, size, tuple(at))
 
+    def targets(self) -> list[DialTarget]:
+        """Whom to ask first."""
+        addresses = [place for place in self.at if isinstance(place, Address)]
+        return [*contacts_of(addresses), *(place for place in self.at if isinstance(place, PeerId))]
+
     def __str__(self) -> str:
         fields = []
         if self.name:
             fields.append("name=" + quote(self.name, safe=""))
         if self.size_bytes is not None:
             fields.append(f"size={self.size_bytes}")
-        for address in self.at[:MAX_AT]:
-            if address.peer_id is not None:
-                scheme = "" if address.scheme == _SCHEMES[0] else address.scheme + "+"
-                place = str(address.without_peer()).partition("://")[2]
-                fields.append("at=" + quote(f"{scheme}{address.peer_id}@{place}", safe="@:[]"))
+        for place in self.at[:MAX_AT]:
+            if isinstance(place, PeerId):
+                fields.append(f"at={place}")
+            elif place.peer_id is not None:
+                scheme = "" if place.scheme == _SCHEMES[0] else place.scheme + "+"
+                where = str(place.without_peer()).partition("://")[2]
+                fields.append("at=" + quote(f"{scheme}{place.peer_id}@{where}", safe="@:[]"))
         return f"{SCHEME}{self.content}" + ("?" + "&".join(fields) if fields else "")
 
 
@@ -97,8 +108,10 @@ def _size(text: str) -> int:
     return int(text)
 
 
-def _place(text: str) -> Address:
-    """`[scheme+]PEERID@[RELAYID@]host:port`; the scheme is tcp unless told."""
+def _place(text: str) -> Address | PeerId:
+    """`[scheme+]PEERID@[RELAYID@]host:port`, where the scheme is tcp unless told, or `PEERID`."""
+    if "@" not in text:
+        return PeerId.parse(text)
     scheme, plus, rest = text.partition("+")
     if not plus:
         scheme, rest = _SCHEMES[0], text

@@ -68,7 +68,8 @@ class IgdMapper:
             await self._act("DeletePortMapping", self._entry(wanted, granted.port))
 
     async def is_kept(self, wanted: Wanted, granted: Granted) -> bool:
-        """A pinhole cannot be asked for everywhere: to renew it tells as much."""
+        """A pinhole cannot be asked for everywhere: to renew it tells as much, by whatever refusal (miniupnpd has
+        another one than the standard)."""
         try:
             if wanted.ip_version == 6:
                 lease_s = granted.lifetime_s
@@ -77,7 +78,7 @@ class IgdMapper:
             found = await self._try("GetSpecificPortMappingEntry", self._entry(wanted, granted.port))
             host = (await self._try("GetExternalIPAddress", {})).find_text("NewExternalIPAddress")
         except igd.ActionRefused as exc:
-            if exc.error in (igd.NO_SUCH_ENTRY, 704):  # 704: WANIPv6FirewallControl's word for it
+            if wanted.ip_version == 6 or exc.error == igd.NO_SUCH_ENTRY:
                 return False
             raise MappingFailed(f"the router refuses: {exc}") from exc
         is_ours = found.find_text("NewInternalClient") == wanted.internal.host
