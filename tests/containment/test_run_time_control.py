@@ -304,6 +304,12 @@ class Transports:
         return [Transport()]
 
 
+class Mistaken:
+    @hookimpl
+    def peerkit_register_protocol(self) -> Sequence[ProtocolSpec]:
+        return []
+
+
 class Rival(Good):
     """Claims what `good` has."""
 
@@ -342,6 +348,7 @@ def test_enabling_judges_as_a_start_does_and_leaves_the_node_as_it_was() -> None
             "rival": spec(Rival),
             "carrier": spec(lambda _: Transports()),
             "broken": spec(broken),
+            "mistaken": spec(lambda _: Mistaken()),
             "needy": spec(Reader, requires=[STORE]),
         }
         late = [name for name in plugins if name != "good"]
@@ -350,6 +357,7 @@ def test_enabling_judges_as_a_start_does_and_leaves_the_node_as_it_was() -> None
             for name, why in (
                 ("rival", "protocol test.org/good is registered by both good and rival: disable one of them"),
                 ("carrier", "plugin carrier brings a transport or a wrapper: enable it in the profile and restart"),
+                ("mistaken", "there is no hook peerkit_register_protocol"),
                 ("broken", "OSError: no disk; it stays off"),
                 ("needy", "needy requires test.store/1, which no enabled plugin provides"),
                 ("nobody", "plugin nobody is enabled but not installed"),

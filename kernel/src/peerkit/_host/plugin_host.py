@@ -282,7 +282,8 @@ class PluginHost:
 
     def _forget(self, built: _Built) -> None:
         self._board.withdraw(built.name)
-        self._manager.unregister(built.obj)
+        if self._manager.is_registered(built.obj):
+            self._manager.unregister(built.obj)
         self._built.remove(built)
 
     async def start_one(self, name: str, beside: Registered) -> Registered:
@@ -300,6 +301,8 @@ class PluginHost:
         built = self._built[-1]
         try:
             problems += self._register(built)
+            if problems:
+                raise PluginLoadError(problems)
             manager = new_manager()
             manager.register(built.obj, name)
             collected = collect(manager, beside=beside)

@@ -18,7 +18,6 @@ from ..errors import ConfigError, PeerkitError, PluginError, PluginLoadError, Us
 from .plan import AnySpec, Plan
 from .plugin_host import PluginHost
 
-ENABLED_BY = "plugins.enable"
 SET_BY = "plugins.restart --set"
 SWITCHED_OFF = "it was switched off; `peerkit plugins enable {}` starts it again, and so does a restart of the node"
 
