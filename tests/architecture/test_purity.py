@@ -33,6 +33,7 @@ IMPURE_IN_THE_KERNEL = (
     "_config/files.py",  # reads profiles
     "_host/context.py",  # what a plugin sees of loop and disk
     "_host/plugin_host.py",  # runs plugins
+    "_host/run_time_control.py",  # one change of them at a time
 )
 
 # Interfaces whose words include a path: they name the type and touch no file.

@@ -17,5 +17,5 @@ class Discovery(Protocol):
         """Up to `count` candidates, best first, each once and never ourselves; fewer or none when there are none now.
 
         Called by the pool while it has free outbound slots, one call at a time, with back-off after an empty answer.
-        Cancelled at 30 s."""
+        Cancelled at 30 s; what goes beyond 16 times `count` is not looked at."""
         ...

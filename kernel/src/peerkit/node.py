@@ -25,12 +25,14 @@ from ._control.server import ControlServer
 from ._host.plan import AnySpec
 from ._host.plugin_host import PluginHost
 from ._host.registry import Extra, Registered
+from ._host.run_time_control import RunTimeControl
 from ._io.data_dir import DataDir
 from ._io.identity_file import load_or_create
 from ._io.system_platform import SystemPlatform
 from ._pool.address_book import AddressBook
 from ._pool.backoff import Backoff
 from ._pool.slots import SlotLimits
+from ._runtime.contained import ContainedSecurity, ContainedWrapper
 from ._runtime.dialing import DialPlan
 from ._runtime.endpoints import Endpoints
 from ._runtime.event_bus import EventBus
@@ -39,6 +41,7 @@ from ._runtime.logging_setup import node_logger
 from ._runtime.own_record import OwnRecord
 from ._runtime.peer_store import PeerStore
 from ._runtime.pool import RuntimePool
+from ._runtime.registrations import Registrations
 from ._runtime.routines import RoutineScheduler
 from ._runtime.services import Services
 from ._runtime.session_context import SessionContext
@@ -46,6 +49,7 @@ from ._runtime.supervisor import Supervisor
 from ._runtime.trust_gate import TrustGate
 from ._runtime.upkeep import Upkeep, UpkeepSettings
 from ._runtime.whereabouts import Whereabouts
+from ._session import hello
 from ._session.hello import Terms
 from .address import Address, parse_target
 from .capabilities import Capability
@@ -84,9 +88,10 @@ class Node:
         self.events = services.events
         self.gate = services.gate
         self.endpoints = Endpoints(platform.network)
-        self.operations = OperationRegistry()
+        self.operations = OperationRegistry(services.supervisor.tallies.of)
         self.routines = RoutineScheduler(services.supervisor, platform.clock, platform.rng)
         self.started_at = platform.clock.now()
+        self.control: RunTimeControl
         self._told_addresses: tuple[Address, ...] = ()
 
     def __repr__(self) -> str:
@@ -95,6 +100,10 @@ class Node:
     @property
     def peer_id(self) -> PeerId:
         return self._services.identity.peer_id
+
+    @property
+    def supervisor(self) -> Supervisor:
+        return self._services.supervisor
 
     @property
     def data_dir(self) -> Path:
@@ -248,7 +257,7 @@ class Node:
         stack.callback(node.endpoints.close)
         registered = host.load(services, kernel, [Extra("application", protocols=protocols)])
         stack.push_async_callback(host.close)
-        gate.bind(registered.policies)
+        gate.bind([(supervisor.tallies.of(owner), policy) for owner, policy in registered.policies])
         KernelOperations(node).register()
         for owner, operation in registered.operations:
             node.operations.add(owner, operation)
@@ -259,8 +268,8 @@ class Node:
         services, setup, pool = self._services, self.config.node, self._pool
         platform, supervisor = services.platform, services.supervisor
         assert registered.security is not None, "the host has checked"
-        self._own.bind(registered.security, {spec.id: spec.version for spec in registered.protocols.values()})
         context = self._session_context(registered)
+        self._own.bind(context.security, {spec.id: spec.version for spec in registered.protocols.values()})
         streams, datagrams = registered.transports, registered.datagram_transports
         circuits, backoff = registered.circuit_transports, Backoff(platform.rng)
         plan = DialPlan(context, platform, streams, datagrams, circuits, self.endpoints, backoff)
@@ -280,7 +289,7 @@ class Node:
         self.routines.add("kernel", Routine("kernel.save_peers", save, PEER_SAVE_S))
         for owner, routine in registered.routines:
             self.routines.add(owner, routine)
-        stack.push_async_callback(self._go_offline, listeners, registered.transport_owners, save)
+        stack.push_async_callback(self._go_offline, listeners, set(registered.transport_owners.values()), save)
         if control:
             server = ControlServer(
                 self.operations, str(self.peer_id), services.data_dir, platform.run_blocking, services.log
@@ -292,8 +301,12 @@ class Node:
             services.events,
             UpkeepSettings(setup.ping_after_s, setup.transient_idle_s, member_out=setup.slots.member_out),
             [Address.parse(text) for text in setup.bootstrap],
-            [discovery for _, discovery in registered.discoveries],
+            registered.discoveries,
         )
+        registrations = Registrations(
+            registered, supervisor, self.gate, self.routines, self.operations, pool, self._own, upkeep
+        )
+        self.control = RunTimeControl(self.host, registrations)
         self.host.start_runs()
         supervisor.keep("kernel", "upkeep", upkeep.run)
         self.routines.start_all()
@@ -302,7 +315,10 @@ class Node:
     def _session_context(self, registered: Registered) -> SessionContext:
         services, setup = self._services, self.config.node
         assert registered.security is not None
-        terms = Terms(setup.aeads, registered.protocols, tuple(w.name for w in registered.wrappers))
+        tally = services.supervisor.tallies.of
+        wrappers = [ContainedWrapper(tally(registered.wrapper_owners[w.name]), w) for w in registered.wrappers]
+        terms = Terms(setup.aeads, dict(registered.protocols), tuple(w.name for w in wrappers))
+        hello.check_room(terms)
         return SessionContext(
             self.peer_id,
             services.network_id,
@@ -312,8 +328,8 @@ class Node:
             services.log,
             services.gate,
             services.supervisor,
-            registered.security,
-            registered.wrappers,
+            ContainedSecurity(tally(registered.security_owner), registered.security),
+            wrappers,
             terms,
             registered.protocols,
             registered.protocol_owners,
@@ -322,6 +338,7 @@ class Node:
             _bucket(setup.download_limit),
             self._pool,
             setup.key_life_s,
+            registered.transport_owners,
         )
 
     def _record_changed(self) -> None:

@@ -84,12 +84,15 @@ class View:
     Attributes:
         kind: `table` for lists, `fields` for one object, `lines` to print each item as it comes, `none`.
         columns: of a table or the fields, in order.
+        details: of a list whose items have more on request: when the last of these is there, each item is shown as
+            fields, one after the other.
         empty: the sentence for an empty list.
         done: a sentence after success, with `{field}` places; may be empty.
     """
 
     kind: Literal["table", "fields", "lines", "none"] = "fields"
     columns: Sequence[Column] = ()
+    details: Sequence[Column] = ()
     empty: str = ""
     done: str = ""
 

@@ -30,6 +30,10 @@ class Platform(Protocol):
         """See `PluginContext.open_database`."""
         ...
 
+    async def close_database(self, database: Database) -> None:
+        """Close one that `open_database` gave, when what it does is done; then it can be opened again.  Idempotent."""
+        ...
+
     async def close(self) -> None:
         """Close databases and threads; idempotent."""
         ...

@@ -2,10 +2,11 @@
 
 The entry point (group `peerkit`) names a `PluginSpec`.  Per node the kernel validates the settings, calls
 `factory(ctx)` once, providers before requirers, and registers the object's hook methods.  The object lives as long as
-the node.  It may have three async methods: `start(self)` is awaited before the node listens or dials (deadline 30 s; a
-failure stops the node), `run(self)` is supervised and restarted with back-off, and `close(self)` is called at the stop
-(deadline 5 s), after `run` was cancelled and before the session pool closes; of a transport's plugin after the
-sessions were ended, so that it may wait there until their last words are sent.
+the node, or until its owner disables or restarts the plugin; then `factory` makes another one.  It may have three async
+methods: `start(self)` is awaited before the node listens or dials (deadline 30 s; a failure stops the node),
+`run(self)` is supervised and restarted with back-off, and `close(self)` is called at the stop (deadline 5 s), after
+`run` was cancelled and before the session pool closes; of a transport's plugin after the sessions were ended, so that
+it may wait there until their last words are sent.
 """
 
 from __future__ import annotations
@@ -129,11 +130,12 @@ class PluginContext(Protocol[S_co]):
         ...
 
     def spawn(self, coro: Coroutine[object, object, None], name: str) -> Callable[[], None]:
-        """Run a background task of this plugin; a failure is logged and told as `PluginFailed`.  Returns its cancel."""
+        """Run a background task of this plugin; a failure is logged and told as `PluginFailed`.  Returns its cancel.
+        It ends with the plugin at the latest.  Raises `LimitExceeded` at 16,384 tasks."""
         ...
 
     def call_later(self, delay_s: float, fn: Callable[[], None]) -> Callable[[], None]:
-        """Call a plain function on the loop; returns its cancel."""
+        """Call a plain function on the loop; returns its cancel.  Raises `LimitExceeded` at 65,536 timers."""
         ...
 
     def provide(self, capability: Capability[T], obj: T) -> None:
@@ -156,7 +158,7 @@ class PluginContext(Protocol[S_co]):
 
     def subscribe(self, event_type: type[E], replay: bool = False) -> AsyncIterator[E]:
         """Events from now on (with `replay` the recent ones first).  A listener that falls 1,000 behind loses the
-        oldest."""
+        oldest.  Raises `LimitExceeded` at 1,024 subscriptions."""
         ...
 
     def check(self, question: Question) -> Decision:

@@ -17,14 +17,17 @@ from peerkit._control.kernel_operations import KernelOperations
 from peerkit._control.node_view import NodeView
 from peerkit._control.registry import OperationRegistry
 from peerkit._host.plan import PluginStatus
+from peerkit._host.plugin_host import PluginUsage
+from peerkit._host.run_time_control import Change
 from peerkit._runtime.event_bus import EventBus
 from peerkit._runtime.routines import RoutineScheduler
 from peerkit._runtime.supervisor import Supervisor
+from peerkit._runtime.tally import Tally
 from peerkit._runtime.trust_gate import TrustGate
 from peerkit.address import Address
 from peerkit.capabilities import Finding
 from peerkit.clock import Clock
-from peerkit.errors import NotFound, UsageError
+from peerkit.errors import NotFound, PluginError, UsageError
 from peerkit.event import DialFailed, PeerDisconnected
 from peerkit.identity import Identity, PeerId
 from peerkit.routine import Routine
@@ -58,8 +61,29 @@ class Host:
     def explain(self) -> Sequence[Explanation]:
         return [Explanation("node.listen", ["tcp://127.0.0.1:0"], "preset local")]
 
+    def usage(self) -> Mapping[str, PluginUsage]:
+        tally = Tally("good")
+        tally.calls, tally.held_s = 3, 0.5
+        tally.failed("a timer", "OSError")
+        return {"good": PluginUsage(tally, 2, 1, 0, {"tasks": 10}, 4)}
+
     async def diagnose(self) -> Sequence[tuple[str, Finding]]:
         return [("nat", Finding("NAT", "ok", "none")), ("map", Finding("port mapping", "problem", "no gateway"))]
+
+
+class Plugins:
+    """Changes nothing, and says so."""
+
+    async def enable(self, name: str) -> Change:
+        return Change(name, sessions_without=3)
+
+    async def disable(self, names: Sequence[str]) -> Sequence[Change]:
+        return [Change(name) for name in names]
+
+    async def restart(self, name: str, sets: Sequence[str] = ()) -> Change:
+        if name == "bad":
+            raise PluginError("plugin bad was not started: no disk; it runs on with the settings of before")
+        return Change(name, ("search",))
 
 
 class DenyAll:
@@ -74,6 +98,8 @@ class SmallNode:
     events: EventBus
     gate: TrustGate
     routines: RoutineScheduler
+    supervisor: Supervisor
+    control: Plugins = field(default_factory=Plugins)
     clock: Clock = field(default_factory=LoopClock)
     pool: FakePool = field(default_factory=FakePool)
     host: Host = field(default_factory=Host)
@@ -91,7 +117,7 @@ class SmallNode:
         supervisor = Supervisor(clock, rng, events, structlog.get_logger())
         gate = TrustGate(clock, events, default_allow=True)
         gate.bind([("deny-all", DenyAll())])
-        node = cls(events, gate, RoutineScheduler(supervisor, clock, rng))
+        node = cls(events, gate, RoutineScheduler(supervisor, clock, rng), supervisor)
         KernelOperations(node).register()
         return node
 
@@ -201,6 +227,53 @@ def test_plugins_and_settings_come_from_the_host() -> None:
         assert await node.rows("config.explain") == [
             {"key": "node.listen", "value": ["tcp://127.0.0.1:0"], "layer": "preset local"}
         ]
+
+    run(main())
+
+
+def test_verbose_plugins_tell_what_each_did_and_holds_beside_what_they_always_tell() -> None:
+    async def main() -> None:
+        node = SmallNode.make()
+        usual = await node.rows("plugins")
+        rows = await node.rows("plugins", verbose=True)
+        assert [{key: row[key] for key in usual[0]} for row in rows] == usual
+        assert {key: value for key, value in rows[0].items() if key not in usual[0]} == {
+            "calls": 3,
+            "errors": 1,
+            "last_error": "a timer: OSError",
+            "held_s": 0.5,
+            "longest_s": 0,
+            "longest": "",
+            "restarts": 4,
+            "tasks": 2,
+            "timers": 1,
+            "subscriptions": 0,
+            "limits": {"tasks": 10},
+        }
+        assert rows[2]["calls"] == 0, "one that does not run"
+
+    run(main())
+
+
+def test_changes_of_plugins_say_what_was_done_and_that_the_profile_is_as_it_was() -> None:
+    async def main() -> None:
+        node = SmallNode.make()
+        text = (await node.row("plugins.enable", name="web"))["text"]
+        assert text == (
+            "web runs until the node stops; then the profile counts; "
+            "3 open sessions learn its protocols when they are made anew"
+        )
+        (off,) = await node.rows("plugins.disable", names=["web"])
+        assert off["text"] == "web is off until the node stops; then the profile counts"
+        anew = (await node.row("plugins.restart", name="web", set=["port=1"]))["text"]
+        assert anew == (
+            "web was started anew with the new settings; to keep them, write them into the profile; "
+            "search too, which requires it"
+        )
+        with pytest.raises(PluginError, match="it runs on with the settings of before"):
+            await node.row("plugins.restart", name="bad")
+        with pytest.raises(UsageError):
+            await node.rows("plugins.disable", names=[])
 
     run(main())
 

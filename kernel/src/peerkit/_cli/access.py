@@ -107,7 +107,7 @@ class Access:
         """
         name = str(entry["name"])
         if self.client is not None:
-            if self.profile or self.sets:
+            if self.profile or (self.sets and "set" not in args):
                 raise UsageError(
                     f"a node is running in {self.data_dir}: --profile and --set are only for a node that starts"
                 )

@@ -29,6 +29,10 @@ def show_answer(entry: Entry, answer: Json, as_json: bool) -> None:
     if kind == "lines" or (kind == "none" and not view.get("done")):
         for row in rows if kind == "lines" else ():
             click.echo(render.one_line(row, columns or render.columns_of(rows)))
+    elif (details := columns_of(entry, "details")) and rows and _has(rows[0], details[-1].key):
+        for row in rows:
+            for line in (*render.fields(row, details), ""):
+                click.echo(line)
     elif kind == "table" and rows:
         cells = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
         heading, *lines = render.table(rows, columns or render.columns_of(rows), cells)
@@ -100,8 +104,12 @@ def forget_stdout() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def columns_of(entry: Entry) -> list[render.ColumnView]:
-    columns = _view(entry).get("columns")
+def _has(row: Json, key: str) -> bool:
+    return isinstance(row, dict) and key in row
+
+
+def columns_of(entry: Entry, which: str = "columns") -> list[render.ColumnView]:
+    columns = _view(entry).get(which)
     return [
         render.ColumnView(str(c["key"]), str(c["title"]), str(c.get("format") or "text"))
         for c in (columns if isinstance(columns, list) else [])

@@ -14,13 +14,14 @@ import click
 
 from .._config.profile import Resolved
 from .._runtime.logging_setup import configure
-from .._runtime.watchdog import Watchdog
+from .._runtime.watchdog import EXIT_AT_START_S, WARN_AT_START_S, WARN_S, Watchdog
 from ..errors import ConfigError
 from . import output
 from .short_node import open_node, resolve_profile
 
 if TYPE_CHECKING:
     from .access import Access
+
 
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
@@ -34,26 +35,27 @@ def run_node(access: "Access", as_json: bool) -> int:
     resolved = resolve_profile(access)
     configure(resolved.node.log_level, as_json=as_json)
     with asyncio.Runner(loop_factory=_loop_factory(resolved)) as runner:
-        runner.run(_run(access, as_json))
+        runner.run(_run(access, as_json, resolved.node.hang_exit_s))
     return 0
 
 
-async def _run(access: "Access", as_json: bool) -> None:
+async def _run(access: "Access", as_json: bool, hang_exit_s: float) -> None:
     stopped = asyncio.Event()
     _stop_on_signals(stopped)
-    async with open_node(access, control=True) as node:
-        addresses = [str(address) for address in node.addresses]
-        if as_json:
-            output.show_line({"ready": True, "peer_id": str(node.peer_id), "listen": [*addresses]})
-        else:
-            click.echo(" ".join(["ready", str(node.peer_id), *addresses]))
-        sys.stdout.flush()  # whoever started us may wait for it at the other end of a pipe
-        watchdog = Watchdog()
-        watchdog.start()
-        try:
+    watchdog = Watchdog(WARN_AT_START_S, max(EXIT_AT_START_S, hang_exit_s))
+    watchdog.start()
+    try:
+        async with open_node(access, control=True) as node:
+            watchdog.warn_s, watchdog.exit_s = min(WARN_S, hang_exit_s), hang_exit_s
+            addresses = [str(address) for address in node.addresses]
+            if as_json:
+                output.show_line({"ready": True, "peer_id": str(node.peer_id), "listen": [*addresses]})
+            else:
+                click.echo(" ".join(["ready", str(node.peer_id), *addresses]))
+            sys.stdout.flush()  # whoever started us may wait for it at the other end of a pipe
             await stopped.wait()
-        finally:
-            watchdog.stop()
+    finally:
+        watchdog.stop()
 
 
 def _stop_on_signals(stopped: asyncio.Event) -> None:

@@ -59,6 +59,10 @@ class NodeSettings(_Table):
     ping_after_s: Seconds = Field(
         20.0, description="a silent member is pinged after this, and left after three times it"
     )
+    hang_exit_s: Annotated[float, Field(ge=1, le=86_400, allow_inf_nan=False)] = Field(
+        30.0,
+        description="`peerkit up` ends when its event loop stands still for so long; at its start for 120 s at least",
+    )
     key_life_s: Seconds = Field(3600.0, description="session keys are renewed after this, or sooner by amount")
     aeads: tuple[Aead, ...] = Field(tuple(Aead), min_length=1, description="ciphers, preferred first")
     wrappers: tuple[str, ...] = Field((), description="order of plaintext wrappers, first applied first")

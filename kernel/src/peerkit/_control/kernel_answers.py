@@ -1,4 +1,4 @@
-"""The kernel's operations as data: their requests and answers, made from what the node tells; pure."""
+"""The kernel's operations as data: their requests and answers, made from what the node tells."""
 
 import math
 from typing import Annotated, Literal
@@ -7,8 +7,11 @@ from pydantic import Field
 
 from .._config.profile import Explanation
 from .._host.plan import PluginStatus
+from .._host.plugin_host import PluginUsage
+from .._host.run_time_control import Change
 from .._runtime.event_bus import Emitted
 from .._runtime.routines import RoutineStatus
+from .._runtime.tally import Tally
 from ..capabilities import Finding
 from ..operation import Arg, Model
 from ..session import Peer
@@ -56,6 +59,56 @@ class PluginAnswer(Model):
     provides: tuple[str, ...]
     requires: tuple[str, ...]
     error: str
+
+
+class PluginDetails(PluginAnswer):
+    """`held_s` is for how long its code held the event loop; `longest` the longest single time, and in what."""
+
+    calls: int
+    errors: int
+    last_error: str
+    held_s: float
+    longest_s: float
+    longest: str
+    restarts: int
+    tasks: int
+    timers: int
+    subscriptions: int
+    limits: dict[str, int]
+
+
+class PluginsRequest(Model):
+    """Say why one does not run; with --verbose also what each did: calls, errors, time, and what it holds."""
+
+    verbose: Annotated[bool, Arg(short="-v", help="calls, errors, time and limits of each")] = False
+
+
+class PluginName(Model):
+    name: Annotated[str, Arg(positional=True, metavar="NAME")]
+
+
+class PluginNames(Model):
+    """Name those that require it too, if there are any."""
+
+    names: Annotated[tuple[str, ...], Field(min_length=1), Arg(positional=True, metavar="NAME")]
+
+
+class RestartRequest(Model):
+    """New code needs a restart of the node."""
+
+    name: Annotated[str, Arg(positional=True, metavar="NAME")]
+    set: Annotated[tuple[str, ...], Arg(metavar="KEY=VALUE", help="a setting of the plugin, until the node stops")] = ()
+
+
+class ChangeAnswer(Model):
+    """`with_it` were restarted too; `sessions_without` began before it and get its protocols when they are made anew;
+    `tasks_left` refuse to end."""
+
+    name: str
+    text: str
+    with_it: tuple[str, ...] = ()
+    sessions_without: int = 0
+    tasks_left: int = 0
 
 
 class RoutineAnswer(Model):
@@ -195,6 +248,42 @@ def describe_plugin(plugin: PluginStatus) -> PluginAnswer:
         provides=tuple(plugin.provides),
         requires=tuple(plugin.requires),
         error=plugin.error,
+    )
+
+
+def describe_usage(plugin: PluginStatus, usage: PluginUsage | None) -> PluginDetails:
+    """`None`: it does not run."""
+    tally = usage.tally if usage is not None else Tally(plugin.name)
+    return PluginDetails(
+        **describe_plugin(plugin).model_dump(),
+        calls=tally.calls,
+        errors=tally.errors,
+        last_error=tally.last_error,
+        held_s=tally.held_s,
+        longest_s=tally.longest_s,
+        longest=tally.longest,
+        restarts=usage.restarts if usage is not None else 0,
+        tasks=usage.tasks if usage is not None else 0,
+        timers=usage.timers if usage is not None else 0,
+        subscriptions=usage.subscriptions if usage is not None else 0,
+        limits=dict(usage.limits) if usage is not None else {},
+    )
+
+
+def describe_change(done: str, change: Change) -> ChangeAnswer:
+    text = f"{change.name} {done}"
+    if change.with_it:
+        text += f"; {', '.join(change.with_it)} too, which {'require' if len(change.with_it) > 1 else 'requires'} it"
+    if change.sessions_without:
+        text += f"; {change.sessions_without} open sessions learn its protocols when they are made anew"
+    if change.tasks_left:
+        text += f"; {change.tasks_left} of its tasks refuse to end, which only a restart of the node ends"
+    return ChangeAnswer(
+        name=change.name,
+        text=text,
+        with_it=change.with_it,
+        sessions_without=change.sessions_without,
+        tasks_left=change.tasks_left,
     )
 
 

@@ -26,7 +26,6 @@ from .kernel_answers import (
     IdAnswer,
     OpinionAnswer,
     PeerAnswer,
-    PluginAnswer,
     RoutineAnswer,
     RoutineInterval,
     RoutineName,
@@ -35,12 +34,12 @@ from .kernel_answers import (
     describe_event,
     describe_finding,
     describe_peer,
-    describe_plugin,
     describe_routine,
     describe_setting,
 )
-from .kernel_views import CATALOGUE, DECISIONS, EVENTS, FINDINGS, OPINIONS, PEERS, PLUGINS, ROUTINES, SETTINGS, STATUS
+from .kernel_views import CATALOGUE, DECISIONS, EVENTS, FINDINGS, OPINIONS, PEERS, ROUTINES, SETTINGS, STATUS
 from .node_view import NodeView
+from .plugin_operations import PluginOperations
 from .registry import OperationInfo
 
 OWNER = "kernel"
@@ -75,8 +74,7 @@ class KernelOperations:
             Operation("peers", Nothing, PeerAnswer, self.peers, many=True, summary="List the peers", view=PEERS),
             Operation("connect", ConnectRequest, PeerAnswer, self.connect, effect="change",
                       summary="Connect to a peer", view=one_peer, errors=unreachable),
-            Operation("plugins", Nothing, PluginAnswer, self.plugins, many=True,
-                      summary="List installed plugins and what they do", view=PLUGINS),
+            *PluginOperations(self._node).all(),
             Operation("routines", Nothing, RoutineAnswer, self.routines, many=True,
                       summary="List the jobs that the node repeats", view=ROUTINES),
             Operation("routines.start", RoutineName, RoutineAnswer, self.start_routine, effect="change",
@@ -123,9 +121,6 @@ class KernelOperations:
 
     async def connect(self, request: ConnectRequest, _call: Call) -> PeerAnswer:
         return describe_peer(await self._node.pool.connect(parse_target(request.target), request.timeout_s))
-
-    async def plugins(self, _request: Nothing, _call: Call) -> Sequence[PluginAnswer]:
-        return [describe_plugin(plugin) for plugin in self._node.host.status()]
 
     async def routines(self, _request: Nothing, _call: Call) -> Sequence[RoutineAnswer]:
         return [describe_routine(status) for status in self._node.routines.statuses()]

@@ -29,8 +29,26 @@ PLUGINS = View(
         Column("requires", "Requires", "list"),
         Column("error", "Error"),
     ),
+    details=(
+        Column("name", "Plugin"),
+        Column("version", "Version"),
+        Column("running", "Running", "bool"),
+        Column("error", "Why not"),
+        Column("calls", "Calls"),
+        Column("errors", "Errors"),
+        Column("last_error", "Last error"),
+        Column("held_s", "Held the loop", "seconds"),
+        Column("longest_s", "Longest", "seconds"),
+        Column("longest", "In"),
+        Column("restarts", "Restarts"),
+        Column("tasks", "Tasks"),
+        Column("timers", "Timers"),
+        Column("subscriptions", "Subscriptions"),
+        Column("limits", "Limits", "pairs"),
+    ),
     empty="no plugins are installed",
 )
+CHANGES = View(kind="table", columns=(Column("text", "Done"),))
 ROUTINES = View(
     kind="table",
     columns=(

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pydantic import BaseModel
 from pydantic_core import to_json
 
-from .._runtime.plugin_call import call_plugin_async
 from ..errors import PluginError
 from .registry import OperationRegistry
 from .wire import Json, Progress
@@ -23,8 +22,8 @@ async def call_operation(
     request = registry.parse(name, args)
     registered = registry.get(name)
     call = _LocalCall(on_progress, on_item)
-    handler = registered.operation.handler
-    return as_json(await call_plugin_async(registered.owner, f"operation {name}", handler, request, call))
+    with registry.running(registered.owner):
+        return as_json(await registry.call(registered, request, call))
 
 
 class _LocalCall:

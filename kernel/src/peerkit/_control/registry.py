@@ -1,12 +1,14 @@
-"""The operations of one node, and the catalogue from which command line, clients and HTTP make their faces; pure.
+"""The operations of one node, and the catalogue from which command line, clients and HTTP make their faces.
 
 In: operations with their owners.  Out: validated requests, and for each operation an `OperationInfo` that says in JSON
 all that a face needs to know, so that no face imports a plugin.
 """
 
+import asyncio
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, cast
@@ -14,8 +16,10 @@ from typing import Literal, cast
 from pydantic import BaseModel, ValidationError
 from pydantic_core import to_jsonable_python
 
-from ..errors import PluginConflictError, PluginLoadError, UsageError
-from ..operation import Arg, Column, Model, Operation, RequestT
+from .._runtime.plugin_call import call_plugin_async
+from .._runtime.tally import Tally
+from ..errors import PluginConflictError, PluginError, PluginLoadError, UsageError
+from ..operation import Arg, Call, Column, Model, Operation, RequestT
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*")
 MAX_PROBLEMS = 8  # of one refused request: a list of a million wrong items must not give a million sentences
@@ -53,6 +57,7 @@ class ColumnInfo(Model):
 class ViewInfo(Model):
     kind: str
     columns: tuple[ColumnInfo, ...]
+    details: tuple[ColumnInfo, ...]
     empty: str
     done: str
 
@@ -84,10 +89,16 @@ class Registered:
 
 
 class OperationRegistry:
-    """Every operation of one node by name."""
+    """Every operation of one node by name.
 
-    def __init__(self) -> None:
+    Args:
+        tally: of a plugin.
+    """
+
+    def __init__(self, tally: Callable[[str], Tally] = Tally) -> None:
         self._operations: dict[str, Registered] = {}
+        self._running: dict[str, set[asyncio.Task[object]]] = {}  # by owner
+        self._tally = tally
 
     def add(self, owner: str, operation: Operation[RequestT]) -> None:
         """Take one operation.
@@ -129,6 +140,48 @@ class OperationRegistry:
             if len(problems) > MAX_PROBLEMS:
                 sentences.append(f"and {len(problems) - MAX_PROBLEMS} more")
             raise UsageError(f"{name}: " + "; ".join(sentences)) from None
+
+    async def call(self, registered: Registered, request: BaseModel, call: Call) -> BaseModel | Sequence[BaseModel]:
+        """Run the operation.
+
+        Raises:
+            PeerkitError: of its handler.
+            PluginError: it failed, or answered something else than it declares.
+        """
+        operation, where = registered.operation, f"operation {registered.operation.name}"
+        tally = self._tally(registered.owner)
+        answer: object = await call_plugin_async(tally, where, operation.handler, request, call)
+        if not operation.many and isinstance(answer, BaseModel):
+            return answer
+        if operation.many and isinstance(answer, list | tuple):
+            wrong = next((type(item).__name__ for item in answer if not isinstance(item, BaseModel)), None)
+            if wrong is None:
+                return answer
+            wrong = f"a list with {wrong}"
+        else:
+            wrong = type(answer).__name__
+        wanted = "a list of models" if operation.many else "a model"
+        tally.failed(where, f"it answered with {wrong} instead of {wanted}")
+        raise PluginError(f"plugin {tally.plugin} failed in {where}: it answered with {wrong} instead of {wanted}")
+
+    @contextmanager
+    def running(self, owner: str) -> Iterator[None]:
+        """The current task runs an operation of `owner`, and is cancelled when those are removed."""
+        task = asyncio.current_task()
+        assert task is not None
+        tasks = self._running.setdefault(owner, set())
+        tasks.add(task)
+        try:
+            yield
+        finally:
+            tasks.discard(task)
+
+    def remove(self, owner: str) -> None:
+        """Take away all operations of `owner`, and cancel those that run."""
+        for name in [name for name, registered in self._operations.items() if registered.owner == owner]:
+            del self._operations[name]
+        for task in self._running.pop(owner, set()):
+            task.cancel()
 
     def catalogue(self) -> list[OperationInfo]:
         """All operations, by name."""
@@ -181,7 +234,13 @@ def describe(owner: str, operation: Operation[RequestT]) -> OperationInfo:
         many=operation.many,
         one_shot=operation.one_shot,
         parameters=parameters,
-        view=ViewInfo(kind=view.kind, columns=_columns(tuple(view.columns)), empty=view.empty, done=view.done),
+        view=ViewInfo(
+            kind=view.kind,
+            columns=_columns(tuple(view.columns)),
+            details=_columns(tuple(view.details)),
+            empty=view.empty,
+            done=view.done,
+        ),
         errors=tuple(error.code for error in operation.errors),
         request=schema,
     )

@@ -16,7 +16,6 @@ from pydantic import BaseModel
 from pydantic_core import to_json
 
 from .. import __version__
-from .._runtime.plugin_call import call_plugin_async
 from ..errors import EndpointClosed, LimitExceeded, PeerkitError, PluginError, UsageError, to_wire
 from .endpoint import Endpoint
 from .place import HAVE_UNIX_SOCKETS
@@ -177,13 +176,14 @@ class _Caller:
 
     async def _run(self, call_id: CallId, op: str, args: dict[str, Json]) -> None:
         call = _RunningCall(self, call_id)
+        registry = self.server.registry
         try:
-            request = self.server.registry.parse(op, args)
-            registered = self.server.registry.get(op)
-            handler = registered.operation.handler
-            answer = await call_plugin_async(registered.owner, f"operation {op}", handler, request, call)
+            request = registry.parse(op, args)
+            registered = registry.get(op)
+            with registry.running(registered.owner):
+                answer = await registry.call(registered, request, call)
             call.finish()
-            await self._send_answer(call_id, answer, registered.operation.many)
+            await self._send_answer(call_id, answer)
         except PeerkitError as exc:
             call.finish()
             self.send_error(call_id, exc)
@@ -198,11 +198,7 @@ class _Caller:
         except OSError:
             call.close()  # the caller is gone; its reading side ends too
 
-    async def _send_answer(self, call_id: CallId, answer: Answer, many: bool) -> None:
-        if many != (not isinstance(answer, BaseModel)):
-            raise PluginError(
-                "the operation answered " + ("one thing" if many else "a list") + " against its declaration"
-            )
+    async def _send_answer(self, call_id: CallId, answer: Answer) -> None:
         if isinstance(answer, BaseModel):
             self.writer.write(encode_reply(call_id, "result", _json(answer)))
             await self.drain()

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import re
+import weakref
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from pydantic import BaseModel
 
+from .._runtime.endpoints import Endpoints
+from .._runtime.event_bus import Subscription
 from .._runtime.plugin_call import call_plugin
 from .._runtime.services import Services
 from ..capabilities import Capability
 from ..clock import Clock, Rng
-from ..errors import LocalProtocolError, PeerkitError
+from ..errors import LimitExceeded, LocalProtocolError, PeerkitError, PluginError
 from ..event import Event
 from ..identity import PeerId
 from ..network import Network
@@ -30,6 +33,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 E = TypeVar("E", bound=Event)
 
+MAX_TASKS = 16_384  # of one plugin, more than all handlers that peers can start; a waiting task costs about 4 KiB
+MAX_TIMERS = 65_536  # ≈ 16 MiB
+MAX_SUBSCRIPTIONS = 1_024  # each keeps up to 1,000 events
 _DATABASE_NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
 
 
@@ -56,6 +62,9 @@ class HostContext:
         self._log = services.log.bind(plugin=name)
         self._data_dir: Path | None = None
         self._timers: set[asyncio.TimerHandle] = set()
+        self._subscriptions: weakref.WeakSet[Subscription[Event]] = weakref.WeakSet()
+        self._databases: list[Database] = []
+        self._tally = services.supervisor.tallies.of(name)
         self.in_factory = True
 
     @property
@@ -117,18 +126,28 @@ class HostContext:
             raise LocalProtocolError(
                 f"{name!r} is not a name for a database: a to z, 0 to 9 and _, at most 32 characters"
             )
-        return await self._services.platform.open_database(self.data_dir / f"{name}.db", migrations)
+        database = await self._services.platform.open_database(self.data_dir / f"{name}.db", migrations)
+        self._databases.append(database)
+        return database
 
     def spawn(self, coro: Coroutine[object, object, None], name: str) -> Callable[[], None]:
-        return self._services.supervisor.spawn(self._name, name, coro)
+        supervisor = self._services.supervisor
+        if supervisor.count(self._name) >= MAX_TASKS:
+            coro.close()
+            raise LimitExceeded(f"plugin {self._name} runs {MAX_TASKS:,} tasks already: {name} is not begun")
+        return supervisor.spawn(self._name, name, coro, is_counted=True)
 
     def call_later(self, delay_s: float, fn: Callable[[], None]) -> Callable[[], None]:
+        if len(self._timers) >= MAX_TIMERS:
+            raise LimitExceeded(f"plugin {self._name} has set {MAX_TIMERS:,} timers already")
+
         def fire() -> None:
             self._timers.discard(handle)
             try:
-                call_plugin(self._name, "a timer", fn)
+                call_plugin(self._tally, "a timer", fn)
             except PeerkitError as exc:
-                self._services.supervisor.report(self._name, "a timer", str(exc), -1)
+                if type(exc) is not PluginError:  # that one is told
+                    self._services.supervisor.report(self._name, "a timer", str(exc), -1)
 
         def cancel() -> None:
             handle.cancel()
@@ -164,22 +183,51 @@ class HostContext:
     def _providers(self, capability: Capability[T]) -> list[tuple[str, T]]:
         if capability.name not in self._requires:
             raise LocalProtocolError(f"{self._name} asks for {capability.name}, but its spec does not say so")
-        return self._board.providers(capability)
+        return [(name, self._own(obj)) for name, obj in self._board.providers(capability)]
+
+    def _own(self, obj: T) -> T:
+        """A kernel's object that must know who calls it is handed out in a form of its own."""
+        return cast(T, obj.for_plugin(self._tally)) if isinstance(obj, Endpoints) else obj
 
     def emit(self, event: Event) -> None:
         self._services.events.emit(event)
 
     def subscribe(self, event_type: type[E], replay: bool = False) -> AsyncIterator[E]:
-        return self._services.events.subscribe(event_type, replay)
+        if len(self._subscriptions) >= MAX_SUBSCRIPTIONS:
+            raise LimitExceeded(f"plugin {self._name} has {MAX_SUBSCRIPTIONS:,} subscriptions to events already")
+        subscription = self._services.events.subscribe(event_type, replay)
+        self._subscriptions.add(subscription)
+        return subscription
 
     def check(self, question: Question) -> Decision:
         return self._services.gate.check(question)
 
     def close(self) -> None:
-        """For the host: no timer fires any more.  Idempotent."""
+        """For the host: no timer fires and no event comes any more.  Idempotent."""
         for handle in self._timers:
             handle.cancel()
         self._timers.clear()
+        for subscription in tuple(self._subscriptions):
+            subscription.close()
+
+    async def close_databases(self) -> None:
+        """For the host, when the plugin's tasks have ended and the node runs on."""
+        while self._databases:
+            await self._services.platform.close_database(self._databases.pop())
+
+    @property
+    def timers(self) -> int:
+        """How many are set."""
+        return len(self._timers)
+
+    @property
+    def subscriptions(self) -> int:
+        """How many are open."""
+        return len(self._subscriptions)
+
+    @property
+    def limits(self) -> dict[str, int]:
+        return {"tasks": MAX_TASKS, "timers": MAX_TIMERS, "subscriptions": MAX_SUBSCRIPTIONS}
 
 
 if TYPE_CHECKING:

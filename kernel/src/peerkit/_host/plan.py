@@ -92,14 +92,17 @@ class Plan:
                 out += explain_table(table, f"plugins.{name}", self.resolved.origins)
         return tuple(out)
 
-    def statuses(self, running: Mapping[str, str] | None = None) -> tuple[PluginStatus, ...]:
+    def statuses(
+        self, running: Mapping[str, str] | None = None, switched_off: Mapping[str, str] | None = None
+    ) -> tuple[PluginStatus, ...]:
         """All installed and all enabled plugins by name.
 
         Args:
+            switched_off: plugin → why, of those that ran and were switched off.
             running: plugin → why it is down, empty while it is up; plugins that are not there do not run.
         """
         rows = []
-        for name in sorted({*self.installed, *self.candidates}):
+        for name in sorted({*self.installed, *self.candidates, *(switched_off or {})}):
             candidate, installed = self.candidates.get(name), self.installed.get(name)
             if candidate is not None:
                 installed = candidate.installed
@@ -114,7 +117,7 @@ class Plan:
                     down == "",
                     _names(spec.provides) if spec else installed.provides if installed else (),
                     _names(spec.requires) if spec else installed.requires if installed else (),
-                    (candidate.error if candidate else "") or down or "",
+                    (candidate.error if candidate else (switched_off or {}).get(name, "")) or down or "",
                 )
             )
         return tuple(rows)

@@ -7,6 +7,8 @@ The steps, in this order:
     await host.start()                                awaits every `start()`, before the node listens
     host.start_runs()                                 starts every `run()` under the supervisor
     await host.close()                                the reverse; transports after the sessions
+
+While the node runs, `stop` and `start_one` do the same for one plugin; see `run_time_control`.
 """
 
 import asyncio
@@ -19,15 +21,16 @@ from typing import TypeVar
 import pluggy
 
 from .._config.profile import Explanation, Resolved
-from .._runtime.plugin_call import PluginCode, call_plugin_async, failure_text
+from .._runtime.plugin_call import PluginCode, failure_text, run_plugin
 from .._runtime.services import Services
 from .._runtime.supervisor import Kept, Supervisor
+from .._runtime.tally import Tally
 from ..capabilities import DIAGNOSIS, Capability, Diagnosis, Finding
 from ..errors import PeerkitError, PluginConflictError, PluginLoadError, Unavailable
 from .capability_board import CapabilityBoard
 from .context import HostContext
 from .entry_points import InstalledPlugin, installed_plugins
-from .plan import AnySpec, Candidate, PluginStatus, make_plan
+from .plan import AnySpec, Candidate, Plan, PluginStatus, make_plan
 from .registry import Extra, Registered, collect, hook_mistakes, new_manager
 
 T = TypeVar("T")
@@ -44,6 +47,23 @@ class _Built:
     context: HostContext
     kept: Kept | None = None
     is_closed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PluginUsage:
+    """What one plugin did and holds.
+
+    Attributes:
+        limits: of tasks, timers and subscriptions.
+        restarts: of its run.
+    """
+
+    tally: Tally
+    tasks: int
+    timers: int
+    subscriptions: int
+    limits: Mapping[str, int]
+    restarts: int
 
 
 class PluginHost:
@@ -63,13 +83,17 @@ class PluginHost:
         given: Mapping[str, AnySpec] | None = None,
         installed: Mapping[str, InstalledPlugin] | None = None,
     ) -> None:
-        self._plan = make_plan(resolved, installed_plugins() if installed is None else installed, given)
+        self._given = given
+        self._installed = installed_plugins() if installed is None else installed
+        self._plan = make_plan(resolved, self._installed, given)
         self._plan.check()
         self._built: list[_Built] = []
         self._manager: pluggy.PluginManager = new_manager()
+        self._services: Services
         self._supervisor: Supervisor | None = None
         self._board = CapabilityBoard({}, {}, self._down_by_name)
         self._closed = False
+        self.switched_off: dict[str, str] = {}  # while the node runs: plugin → why it does not, in words
 
     def explain(self) -> tuple[Explanation, ...]:
         """Every setting of the node and its plugins, with the layer that it came from."""
@@ -77,7 +101,12 @@ class PluginHost:
 
     def status(self) -> list[PluginStatus]:
         """All installed and all enabled plugins; disabled ones are not imported for it."""
-        return list(self._plan.statuses({built.name: self._down(built) for built in self._built}))
+        return list(self._plan.statuses({built.name: self._down(built) for built in self._built}, self.switched_off))
+
+    def tally(self, plugin: str) -> Tally:
+        """What was counted of its code since the node started."""
+        assert self._supervisor is not None, "load comes first"
+        return self._supervisor.tallies.of(plugin)
 
     def load(self, services: Services, capabilities: Mapping[str, object], extras: Sequence[Extra] = ()) -> Registered:
         """Build every plugin object and collect what they register.
@@ -90,8 +119,10 @@ class PluginHost:
             PluginConflictError: two claim one name; the sentence names both.
             PluginLoadError: anything else, and all of it.
         """
-        self._supervisor = services.supervisor
-        board = self._board = CapabilityBoard(capabilities, self._plan.wiring.providers, self._down_by_name)
+        self._services, self._supervisor = services, services.supervisor
+        board = self._board = CapabilityBoard(
+            capabilities, self._plan.wiring.providers, self._down_by_name, services.supervisor.tallies.of
+        )
         problems: list[str] = []
         for candidate in self._plan.candidates.values():
             self._build(candidate, services, board, problems)
@@ -126,7 +157,10 @@ class PluginHost:
     async def _findings(self, name: str, diagnosis: Diagnosis) -> Sequence[Finding]:
         try:
             async with asyncio.timeout(DIAGNOSE_S):
-                return await call_plugin_async(name, "diagnose", lambda: diagnosis.diagnose())
+                found: object = await diagnosis.diagnose()
+            if isinstance(found, list | tuple) and all(isinstance(finding, Finding) for finding in found):
+                return found
+            return [Finding(name, "problem", f"plugin {name} answered with something else than findings")]
         except TimeoutError:
             return [Finding(name, "problem", f"plugin {name} did not answer within {DIAGNOSE_S:g} s")]
         except PeerkitError as exc:
@@ -139,20 +173,24 @@ class PluginHost:
         Raises:
             PluginLoadError: one failed or took longer than 30 s; all failures are named.
         """
-        problems: list[str] = []
-        for built in self._built:
-            begin = getattr(built.obj, "start", None)
-            if begin is None:
-                continue
-            try:
-                async with asyncio.timeout(START_S):
-                    await call_plugin_async(built.name, "start", begin)
-            except TimeoutError:
-                problems.append(f"plugin {built.name}: its start took longer than {START_S:g} s")
-            except PeerkitError as exc:
-                problems.append(f"plugin {built.name} failed to start: {failure_text(exc)}")
+        problems = [problem for built in self._built for problem in await self._start(built)]
         if problems:
             raise PluginLoadError(problems)
+
+    async def _start(self, built: _Built) -> list[str]:
+        begin = getattr(built.obj, "start", None)
+        if begin is None:
+            return []
+        tally = self.tally(built.name)
+        try:
+            async with asyncio.timeout(START_S):
+                await run_plugin(tally, "start", begin)
+        except TimeoutError:
+            tally.failed("start", late := f"its start took longer than {START_S:g} s", is_told=True)
+            return [f"plugin {built.name}: {late}"]
+        except PeerkitError as exc:
+            return [f"plugin {built.name} failed to start: {failure_text(exc)}"]
+        return []
 
     def start_runs(self) -> None:
         """Start `run()` of every plugin that has one, in the order of building."""
@@ -169,22 +207,117 @@ class PluginHost:
             return
         self._closed = True
         for built in reversed(self._built):
-            if built.is_closed or built.name in but:
-                continue
-            built.is_closed = True
-            if built.kept is not None:
-                await self._supervisor.end(built.kept)
-            close = getattr(built.obj, "close", None)
-            if close is not None:
-                try:
-                    async with asyncio.timeout(CLOSE_S):
-                        await call_plugin_async(built.name, "close", close)
-                except TimeoutError:
-                    self._supervisor.report(built.name, "close", f"it took longer than {CLOSE_S:g} s", -1)
-                except PeerkitError as exc:
-                    self._supervisor.report(built.name, "close", failure_text(exc), -1)
-            built.context.close()
-            await self._supervisor.cancel(built.name)
+            if not built.is_closed and built.name not in but:
+                await self._close(built, self._supervisor)
+
+    async def _close(self, built: _Built, supervisor: Supervisor) -> None:
+        built.is_closed = True
+        if built.kept is not None:
+            await supervisor.end(built.kept)
+        close = getattr(built.obj, "close", None)
+        if close is not None:
+            tally, late = supervisor.tallies.of(built.name), f"it took longer than {CLOSE_S:g} s"
+            try:
+                async with asyncio.timeout(CLOSE_S):
+                    await run_plugin(tally, "close", close)
+            except TimeoutError:
+                tally.failed("close", late, is_told=True)
+                supervisor.report(built.name, "close", late, -1)
+            except PeerkitError as exc:
+                supervisor.report(built.name, "close", failure_text(exc), -1)
+        built.context.close()
+        await supervisor.cancel(built.name)
+
+    # -- while the node runs -------------------------------------------------------------------------------------
+
+    @property
+    def resolved(self) -> Resolved:
+        """The profile, with what was changed since the start."""
+        return self._plan.resolved
+
+    def plan(self, resolved: Resolved) -> Plan:
+        """Judge a changed profile as at the start.  Raises what is wrong with it."""
+        plan = make_plan(resolved, self._installed, self._given)
+        plan.check()
+        return plan
+
+    def adopt(self, plan: Plan) -> None:
+        """From now on that is what shall run."""
+        self._plan, self._board.chosen = plan, plan.wiring.providers
+
+    def note(self, name: str, why: str) -> None:
+        """Why it does not run, for `status`."""
+        candidate = self._plan.candidates.get(name)
+        if candidate is not None:
+            candidate.error = why
+        else:
+            self.switched_off[name] = why
+
+    def usage(self) -> dict[str, PluginUsage]:
+        """Plugin → what it did and holds, of those that were built."""
+        return {built.name: self._usage(built) for built in self._built}
+
+    def _usage(self, built: _Built) -> PluginUsage:
+        tally, kept, context = self.tally(built.name), built.kept, built.context
+        tasks = self._services.supervisor.count(built.name)
+        restarts = kept.failures if kept is not None else 0
+        return PluginUsage(tally, tasks, context.timers, context.subscriptions, context.limits, restarts)
+
+    def running(self) -> dict[str, AnySpec]:
+        """What is built now, providers first, with the spec of each."""
+        specs = {name: candidate.spec for name, candidate in self._plan.candidates.items()}
+        return {built.name: spec for built in self._built if (spec := specs.get(built.name)) is not None}
+
+    async def stop(self, name: str) -> int:
+        """Stop one plugin and let go of all that it held.  Nothing is registered of it any more.
+
+        Returns:
+            Its tasks that refuse to end.
+        """
+        built = next(built for built in self._built if built.name == name)
+        await self._close(built, self._services.supervisor)
+        await built.context.close_databases()
+        self._forget(built)
+        return self._services.supervisor.count(name)
+
+    def _forget(self, built: _Built) -> None:
+        self._board.withdraw(built.name)
+        if self._manager.is_registered(built.obj):
+            self._manager.unregister(built.obj)
+        self._built.remove(built)
+
+    async def start_one(self, name: str, beside: Registered) -> Registered:
+        """Build one plugin of the adopted plan, ask its hooks and await its `start`; its run is for `start_runs`.
+
+        Raises:
+            PluginLoadError: any of it failed, and nothing of it is left.
+        """
+        candidate, problems = self._plan.candidates[name], list[str]()
+        candidate.error = ""
+        self._build(candidate, self._services, self._board, problems)
+        if problems:
+            self._board.withdraw(name)
+            raise PluginLoadError(problems)
+        built = self._built[-1]
+        try:
+            problems += self._register(built)
+            if problems:
+                raise PluginLoadError(problems)
+            manager = new_manager()
+            manager.register(built.obj, name)
+            collected = collect(manager, beside=beside)
+            problems += [*collected.problems, *collected.conflicts]
+            if collected.registered.transport_owners or collected.registered.wrappers:
+                problems.append(f"plugin {name} brings a transport or a wrapper: enable it in the profile and restart")
+            if not problems:
+                problems += await self._start(built)
+            if problems:
+                raise PluginLoadError(problems)
+        except BaseException as exc:
+            candidate.error = "; ".join(exc.problems) if isinstance(exc, PluginLoadError) else "it was not started"
+            await self.stop(name)
+            raise
+        return collected.registered
 
     def _build(self, candidate: Candidate, services: Services, board: CapabilityBoard, problems: list[str]) -> None:
         spec, settings = candidate.spec, candidate.settings
@@ -202,6 +335,7 @@ class PluginHost:
             with PluginCode(candidate.name, "its factory", level=logging.DEBUG):
                 obj = spec.factory(context)
         except PeerkitError as exc:
+            context.close()
             candidate.error = f"plugin {candidate.name} failed to start: {failure_text(exc)}"
             problems.append(candidate.error)
             return

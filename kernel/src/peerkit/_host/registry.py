@@ -7,7 +7,7 @@ Results come in the order of plugin names; pluggy's own order is last registered
 import difflib
 import inspect
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Generic, Protocol
@@ -29,6 +29,7 @@ from ..trust import TrustPolicy
 AnyOperation = Operation[Any]  # of any request
 
 PREFIX = "peerkit_"
+MAX_OFFERS = 1_000  # things of one kind that one plugin registers; more is a mistake in a loop
 KINDS = ("wrappers", "transports", "trust_policies", "protocols", "discoveries", "routines", "operations")
 
 
@@ -37,11 +38,13 @@ class Registered:
     """What the node is made of.  `owners` of a thing are plugin names, `kernel` or `application`."""
 
     security: Security | None = None
+    security_owner: str = ""
     wrappers: list[PlaintextWrapper] = field(default_factory=list)
+    wrapper_owners: dict[str, str] = field(default_factory=dict)
     transports: dict[str, StreamTransport] = field(default_factory=dict)
     datagram_transports: dict[str, DatagramTransport] = field(default_factory=dict)
     circuit_transports: dict[str, CircuitTransport] = field(default_factory=dict)
-    transport_owners: set[str] = field(default_factory=set)
+    transport_owners: dict[str, str] = field(default_factory=dict)  # by scheme
     policies: list[tuple[str, TrustPolicy]] = field(default_factory=list)
     protocols: dict[str, ProtocolSpec] = field(default_factory=dict)
     protocol_owners: dict[str, str] = field(default_factory=dict)
@@ -113,11 +116,20 @@ def _hook_mistakes(plugin: str, cls: type[object]) -> tuple[str, ...]:
     return tuple(problems)
 
 
-def collect(manager: pluggy.PluginManager, wrapper_order: Sequence[str], extras: Sequence[Extra]) -> Collected:
-    """Ask every hook once, put the answers together and look for mistakes and conflicts."""
+def collect(
+    manager: pluggy.PluginManager,
+    wrapper_order: Sequence[str] = (),
+    extras: Sequence[Extra] = (),
+    beside: Registered | None = None,
+) -> Collected:
+    """Ask every hook once, put the answers together and look for mistakes and conflicts.
+
+    Args:
+        beside: what a running node has already; then only what is new is returned.
+    """
     problems: list[str] = []
     conflicts: list[str] = []
-    claimed: dict[tuple[str, str], str] = {}
+    claimed = _claims(beside, {name for name, _ in manager.list_name_plugin()}) if beside is not None else {}
 
     def offers(kind: str, *types: type[object]) -> list[tuple[str, Any]]:
         items = _ask(manager, f"{PREFIX}register_{kind}", problems)
@@ -140,9 +152,10 @@ def collect(manager: pluggy.PluginManager, wrapper_order: Sequence[str], extras:
             securities.append((owner, item))
         elif take("wrapper", item.name, owner):
             wrappers.append(item)
+            out.wrapper_owners[item.name] = owner
     for owner, transport in offers("transports", StreamTransport, DatagramTransport, CircuitTransport):
-        out.transport_owners.add(owner)
         schemes = [s for s in transport.schemes if take("address scheme", s, owner)]
+        out.transport_owners |= dict.fromkeys(schemes, owner)
         if _lacks(transport, DatagramTransport) == []:
             out.datagram_transports |= dict.fromkeys(schemes, transport)
         elif _lacks(transport, CircuitTransport) == []:
@@ -157,8 +170,10 @@ def collect(manager: pluggy.PluginManager, wrapper_order: Sequence[str], extras:
     out.discoveries = [(o, d) for o, d in offers("discoveries", Discovery) if take("discovery", d.name, o)]
     out.routines = [(o, r) for o, r in offers("routines", Routine) if take("routine", r.name, o)]
     out.operations = [(o, op) for o, op in offers("operations", Operation) if take("operation", op.name, o)]
+    if beside is not None and beside.security is not None:
+        securities.insert(0, (beside.security_owner, beside.security))
     if len(securities) == 1:
-        out.security = securities[0][1]
+        out.security_owner, out.security = securities[0]
     elif securities:
         names = " and ".join(f"{item.name} of {owner}" for owner, item in securities)
         conflicts.append(f"a node has exactly one security handshake, but there are {names}: disable all but one")
@@ -166,6 +181,18 @@ def collect(manager: pluggy.PluginManager, wrapper_order: Sequence[str], extras:
         problems.append("no enabled plugin brings a security handshake: enable one that does")
     out.wrappers = _in_order(wrappers, wrapper_order, problems)
     return Collected(out, problems, conflicts)
+
+
+def _claims(registered: Registered, but: Collection[str]) -> dict[tuple[str, str], str]:
+    """(kind, name) → who has it; not of those named in `but`, which come again."""
+    claims = {("wrapper", name): owner for name, owner in registered.wrapper_owners.items()}
+    claims |= {("address scheme", scheme): owner for scheme, owner in registered.transport_owners.items()}
+    claims |= {("protocol", id): owner for id, owner in registered.protocol_owners.items()}
+    claims |= {("trust policy", policy.name): owner for owner, policy in registered.policies}
+    claims |= {("discovery", discovery.name): owner for owner, discovery in registered.discoveries}
+    claims |= {("routine", routine.name): owner for owner, routine in registered.routines}
+    claims |= {("operation", operation.name): owner for owner, operation in registered.operations}
+    return {claim: owner for claim, owner in claims.items() if owner not in but}
 
 
 def _ask(manager: pluggy.PluginManager, hook: str, problems: list[str]) -> list[tuple[str, object]]:
@@ -181,6 +208,11 @@ def _ask(manager: pluggy.PluginManager, hook: str, problems: list[str]) -> list[
         if not isinstance(answer, list | tuple):
             problems.append(
                 f"plugin {impl.plugin_name}: {hook} must return a list or tuple, not {type(answer).__name__}"
+            )
+            continue
+        if len(answer) > MAX_OFFERS:
+            problems.append(
+                f"plugin {impl.plugin_name}: {hook} returned {len(answer):,} things, more than {MAX_OFFERS:,}"
             )
             continue
         items += [(impl.plugin_name, item) for item in answer]

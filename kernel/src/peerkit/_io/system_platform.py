@@ -80,6 +80,12 @@ class SystemPlatform:
             await database.close()
         return database
 
+    async def close_database(self, database: Database) -> None:
+        if isinstance(database, ThreadDatabase):
+            await database.close()
+            if self._databases.get(database.path) is database:
+                del self._databases[database.path]
+
     async def close(self) -> None:
         if not self._is_open:
             return

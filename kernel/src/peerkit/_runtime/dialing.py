@@ -17,14 +17,15 @@ from functools import partial
 from .._pool.backoff import Backoff
 from ..address import Address
 from ..datagram import CircuitTransport, DatagramTransport
-from ..errors import ConnectFailed, PeerUnreachable, TrustDenied
+from ..errors import ConnectFailed, PeerUnreachable, PluginError, TrustDenied
 from ..identity import PeerId
 from ..platform import Platform
 from ..session import Purpose
-from ..transport import StreamTransport
+from ..transport import DatagramEndpoint, StreamTransport
 from ..trust import Action, Question
 from .dial_attempt import Dial, Overtaken, RuntimeAttempt
 from .endpoints import Endpoints
+from .plugin_call import call_plugin, call_plugin_async
 from .session import RuntimeSession
 from .session_context import SessionContext
 from .stream_carrier import dial_pipe
@@ -185,20 +186,32 @@ class DialPlan:
             if address.scheme in self._datagrams:
                 attempt = RuntimeAttempt(context, dial, address, expected, target.static_key)
                 endpoint = await self._endpoints.towards(address)
-                self._datagrams[address.scheme].dial(address, endpoint, attempt)
-                session = await attempt.session()
+                session = await self._over_datagrams(address.scheme, address, endpoint, attempt)
             elif address.scheme in self._circuits:
                 session = await self._over_circuit(dial, address, expected, target.static_key)
             else:
                 session = await self._over_pipe(dial, address, expected, target.static_key)
         except Overtaken:
             raise
-        except ConnectFailed:
+        except (ConnectFailed, PluginError) as exc:
             if not dial.is_probe:
                 self._backoff.failed(key, context.clock.now())
+            if isinstance(exc, PluginError):  # of the transport or the handshake; another address may do
+                raise ConnectFailed(key, str(exc)) from exc
             raise
         self._backoff.succeeded(key)
         return session
+
+    async def _over_datagrams(
+        self, scheme: str, address: Address, endpoint: DatagramEndpoint, attempt: RuntimeAttempt
+    ) -> RuntimeSession:
+        tally, transport = self._context.transport_tally(scheme), self._datagrams[scheme]
+        try:
+            call_plugin(tally, f"dial of {scheme}", transport.dial, address, endpoint, attempt)
+        except PluginError:
+            attempt.cancel()
+            raise
+        return await attempt.session()
 
     async def _over_circuit(
         self, dial: Dial, address: Address, expected: PeerId | None, static_key: bytes
@@ -207,13 +220,15 @@ class DialPlan:
             raise ConnectFailed(str(address), "the address does not say which peer is meant behind the relay")
         if not self._datagrams:
             raise ConnectFailed(str(address.without_peer()), "no enabled transport of datagrams could use a circuit")
-        transport = max(self._datagrams.values(), key=lambda transport: transport.preference)
-        endpoint = await self._circuits[address.scheme].open(address.with_peer(expected))
+        scheme = max(self._datagrams, key=lambda scheme: self._datagrams[scheme].preference)
+        tally, circuits = self._context.transport_tally(address.scheme), self._circuits[address.scheme]
+        endpoint = await call_plugin_async(
+            tally, f"open of {address.scheme}", circuits.open, address.with_peer(expected)
+        )
         try:
             self._endpoints.adopt(endpoint)
             attempt = RuntimeAttempt(self._context, dial, address, expected, static_key)
-            transport.dial(address, endpoint, attempt)
-            return await attempt.session()
+            return await self._over_datagrams(scheme, address, endpoint, attempt)
         except BaseException:
             self._endpoints.drop(endpoint)
             raise
@@ -221,11 +236,14 @@ class DialPlan:
     async def _over_pipe(
         self, dial: Dial, address: Address, expected: PeerId | None, static_key: bytes
     ) -> RuntimeSession:
+        tally, transport = self._context.transport_tally(address.scheme), self.streams[address.scheme]
+        where = f"dial of {address.scheme}"
         for with_key in (True, False) if static_key else (False,):
             attempt = RuntimeAttempt(self._context, dial, address, expected, static_key)
             try:
-                await self.streams[address.scheme].dial(address, partial(dial_pipe, self._context, attempt, with_key))
-            except asyncio.CancelledError:
+                make = partial(dial_pipe, self._context, attempt, with_key)
+                await call_plugin_async(tally, where, transport.dial, address, make)
+            except (asyncio.CancelledError, PluginError):
                 attempt.cancel()
                 raise
             try:

@@ -23,6 +23,7 @@ from ..session import Code
 from ..trust import Action, Question
 from .incoming import Incoming
 from .plugin_call import call_plugin, call_plugin_async
+from .requests import Waiting
 from .session_context import SessionContext
 from .stream import RuntimeStream
 
@@ -48,17 +49,21 @@ class Dispatch:
         self._mux = mux
         self._context = context
         self._protocols = protocols
-        self._specs = [context.specs[protocol] for protocol in protocols]
-        self._owners = [context.owners.get(protocol, "") for protocol in protocols]
+        # `None`: the plugin that spoke it has gone
+        self._specs: list[ProtocolSpec | None] = [context.specs.get(protocol) for protocol in protocols]
+        self._tallies = [context.tally(protocol) for protocol in protocols]
         self._queued: dict[int, deque[tuple[StreamState, Start]]] = {}  # by protocol
         self._handlers: dict[int, Budget] = {}  # those that run, by protocol, from the first one on
         self._allowed_until = [-1.0] * len(protocols)
-        self._cancels: dict[Callable[[], None], None] = {}  # ordered: a simulation repeats
+        self._cancels: dict[Callable[[], None], int] = {}  # of each its protocol; ordered: a simulation repeats
         self._is_async = [_is_async(context, spec) for spec in self._specs]
 
     def opened(self, state: StreamState) -> None:
         """The peer opened a stream."""
         spec = self._specs[state.protocol]
+        if spec is None:
+            self._session.reset_stream(state, Code.REFUSED, _switched_off(self._protocols[state.protocol]))
+            return
         if not self._is_allowed(state.protocol, spec.id):
             self._session.reset_stream(state, Code.DENIED, "denied")
             return
@@ -107,7 +112,9 @@ class Dispatch:
             return
         if state.at_end:
             state.answer = None
-            self._handle(state, self._specs[state.protocol], incoming.body)
+            spec = self._specs[state.protocol]
+            if spec is not None:
+                self._handle(state, spec, incoming.body)
 
     def _handle(self, state: StreamState, spec: ProtocolSpec, body: bytes) -> None:
         request = Request(self._session, spec.id, body)
@@ -119,7 +126,7 @@ class Dispatch:
             self._start_handler(state, spec, partial(work, request))
             return
         try:
-            answer = call_plugin(self._owners[state.protocol], spec.id, handler, request)
+            answer = call_plugin(self._tallies[state.protocol], spec.id, handler, request)
         except PeerkitError as exc:
             self._fail(state, exc)
             return
@@ -135,8 +142,9 @@ class Dispatch:
         if state.kind is _MESSAGE or state.fin_queued:
             return  # nobody waits for it any more
         if not isinstance(answer, bytes | bytearray | memoryview):
-            protocol = self._protocols[state.protocol]
-            self._context.log.error("a handler must return bytes", protocol=protocol, returned=type(answer).__name__)
+            protocol, kind = self._protocols[state.protocol], type(answer).__name__
+            self._context.log.error("a handler must return bytes", protocol=protocol, returned=kind)
+            self._tallies[state.protocol].failed(protocol, f"it answered with {kind} instead of bytes")
             self._session.reset_stream(state, Code.FAILURE, "internal\0the handler returned no bytes")
             return
         data = answer if isinstance(answer, bytes) else memoryview(answer).cast("B")
@@ -150,11 +158,12 @@ class Dispatch:
     async def _answer_later(
         self, state: StreamState, spec: ProtocolSpec, work: Callable[[], Awaitable[bytes | None]]
     ) -> None:
-        owner = self._context.owners.get(spec.id, "")
+        tally = self._tallies[state.protocol]
         try:
             async with asyncio.timeout(spec.timeout_s):
-                answer = await call_plugin_async(owner, spec.id, work)
+                answer = await call_plugin_async(tally, spec.id, work)
         except TimeoutError:
+            tally.failed(spec.id, f"a handler took longer than {spec.timeout_s:g} s and was cancelled")
             self._fail(state, DeadlineExceeded(f"the handler of {spec.id}", spec.timeout_s))
         except PeerkitError as exc:
             self._fail(state, exc)
@@ -174,7 +183,7 @@ class Dispatch:
     async def _serve(self, stream: RuntimeStream, spec: ProtocolSpec) -> None:
         assert spec.on_stream is not None
         try:
-            await call_plugin_async(self._context.owners.get(spec.id, ""), spec.id, spec.on_stream, stream)
+            await call_plugin_async(self._tallies[stream._state.protocol], spec.id, spec.on_stream, stream)
             if self._session.is_open and stream._state.reset_code is None:
                 await stream.finish()
                 stream.stop(Code.NONE)
@@ -188,7 +197,9 @@ class Dispatch:
         """Run as a task now, or when an earlier one of this peer and protocol has ended.  The queue is bounded by the
         number of streams that the peer may have open; with too many handlers of all peers the stream is refused."""
         index = state.protocol
-        spec = self._context.specs[self._protocols[index]]
+        spec = self._specs[index]
+        if spec is None:
+            return
         running = self._handlers.get(index)
         if running is None:
             running = self._handlers[index] = self._context.handlers.open(spec.id, spec.max_concurrent)
@@ -215,17 +226,42 @@ class Dispatch:
 
         owner = self._context.owners.get(spec.id, "")
         cancel = self._context.supervisor.spawn(owner, spec.id, run())
-        self._cancels[cancel] = None
+        self._cancels[cancel] = index
 
     def datagram(self, index: int, body: bytes) -> None:
         protocol = self._protocols[index]
-        spec = self._context.specs[protocol]
-        if spec.on_datagram is None or not self._is_allowed(index, protocol):
+        spec = self._specs[index]
+        if spec is None or spec.on_datagram is None or not self._is_allowed(index, protocol):
             return
         try:
-            call_plugin(self._context.owners.get(protocol, ""), protocol, spec.on_datagram, self._session, body)
+            call_plugin(self._tallies[index], protocol, spec.on_datagram, self._session, body)
         except PeerkitError as exc:
             self._context.log.debug("a datagram's handler failed", protocol=protocol, error=str(exc))
+
+    # -- protocols that come and go ------------------------------------------------------------------------------
+
+    def withdraw(self, index: int) -> None:
+        """Nobody here speaks this protocol any more: what runs and waits of it is refused."""
+        protocol = self._protocols[index]
+        self._specs[index] = None
+        self._queued.pop(index, None)
+        for cancel in [cancel for cancel, of in self._cancels.items() if of == index]:
+            cancel()
+        for state in [state for state in self._mux.streams.values() if state.protocol == index]:
+            if not isinstance(state.answer, Waiting):  # the peer's answer may come all the same
+                self._session.reset_stream(state, Code.REFUSED, _switched_off(protocol))
+                if isinstance(state.answer, RuntimeStream):
+                    state.answer.wake()
+
+    def restore(self, index: int) -> None:
+        """It is spoken again, maybe by another plugin."""
+        protocol = self._protocols[index]
+        spec = self._specs[index] = self._context.specs[protocol]
+        self._tallies[index] = self._context.tally(protocol)
+        self._is_async[index] = _is_async(self._context, spec)
+        running = self._handlers.pop(index, None)
+        if running is not None:
+            running.close()
 
     def end(self) -> None:
         """The session is over: stop its handlers."""
@@ -236,8 +272,14 @@ class Dispatch:
             cancel()
 
 
-def _is_async(context: SessionContext, spec: ProtocolSpec) -> tuple[bool, bool]:
+def _switched_off(protocol: str) -> str:
+    return f"{protocol} is not spoken here any more"
+
+
+def _is_async(context: SessionContext, spec: ProtocolSpec | None) -> tuple[bool, bool]:
     """Of a protocol's (on_request, on_message).  Asked once for a node: it costs as much as a small handler."""
+    if spec is None:
+        return False, False
     known = context.async_handlers.get(spec.id)
     if known is None:
         known = inspect.iscoroutinefunction(spec.on_request), inspect.iscoroutinefunction(spec.on_message)

@@ -6,16 +6,19 @@ make use; one endpoint per family serves everything, so that the mapping which a
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from ..address import Address
 from ..capabilities import DatagramEndpoints
 from ..datagram import DatagramTransport
-from ..errors import ConnectFailed
+from ..errors import ConnectFailed, PluginConflictError, PluginError
 from ..network import Network
 from ..transport import DatagramEndpoint
+from .plugin_call import call_plugin
 from .session_opening import SessionDoor
+from .tally import Tally
 
 
 class Endpoints:
@@ -23,26 +26,33 @@ class Endpoints:
 
     def __init__(self, network: Network) -> None:
         self._network = network
-        self._watchers: list[Callable[[DatagramEndpoint], None]] = []
-        self._transports: Sequence[DatagramTransport] = ()
+        self._watchers: list[tuple[Tally | str, Callable[[DatagramEndpoint], None]]] = []
+        self._transports: Sequence[tuple[Tally | str, DatagramTransport]] = ()
         self._door: SessionDoor
         self._shut_door: SessionDoor
         self._open: dict[DatagramEndpoint, None] = {}
         self._closed = False
 
-    def bind(self, transports: Sequence[DatagramTransport], door: SessionDoor, shut_door: SessionDoor) -> None:
+    def bind(
+        self, transports: Sequence[tuple[Tally | str, DatagramTransport]], door: SessionDoor, shut_door: SessionDoor
+    ) -> None:
         """Args:
+        transports: with the plugin of each.
         door: where strangers come in.
         shut_door: one that stays shut, for endpoints that only dial: a node that listens on loopback alone must not
             take strangers on a wildcard socket because it dialled somebody.
         """
-        self._transports = tuple(dict.fromkeys(transports))
+        self._transports = tuple(transports)
         self._door, self._shut_door = door, shut_door
 
-    def watch(self, opened: Callable[[DatagramEndpoint], None]) -> None:
-        self._watchers.append(opened)
-        for endpoint in self._open:
-            opened(endpoint)
+    def watch(self, opened: Callable[[DatagramEndpoint], None], plugin: Tally | str = "the application") -> None:
+        """For whom is not a plugin; a plugin has an `EndpointsOfPlugin`."""
+        self._watchers.append((plugin, opened))
+        for endpoint in tuple(self._open):
+            _tell(plugin, opened, endpoint)
+
+    def for_plugin(self, tally: Tally) -> DatagramEndpoints:
+        return EndpointsOfPlugin(self, tally)
 
     async def open(self, host: str, port: int, is_listening: bool) -> DatagramEndpoint:
         """Bind and give to everybody.  Raises `ConnectFailed`, `PluginConflictError`."""
@@ -87,16 +97,17 @@ class Endpoints:
 
     def _share(self, endpoint: DatagramEndpoint, door: SessionDoor) -> None:
         self._open[endpoint] = None
-        for transport in self._transports:
-            transport.attach(endpoint, door)
-        for opened in self._watchers:
-            opened(endpoint)
+        for plugin, transport in self._transports:
+            call_plugin(plugin, "attach", transport.attach, endpoint, door)
+        for watcher, opened in self._watchers:
+            _tell(watcher, opened, endpoint)
 
     def drop(self, endpoint: DatagramEndpoint) -> None:
         if self._open.pop(endpoint, self) is self:
             return
-        for transport in self._transports:
-            transport.detach(endpoint)
+        for plugin, transport in self._transports:
+            with contextlib.suppress(PluginError):  # told; the others are to be asked all the same
+                call_plugin(plugin, "detach", transport.detach, endpoint)
         endpoint.close()
 
     def close(self) -> None:
@@ -106,5 +117,30 @@ class Endpoints:
             self.drop(endpoint)
 
 
+def _tell(plugin: Tally | str, opened: Callable[[DatagramEndpoint], None], endpoint: DatagramEndpoint) -> None:
+    """Raises `PluginConflictError`: two want the same first bytes."""
+    try:
+        call_plugin(plugin, "a new datagram endpoint", opened, endpoint)
+    except PluginConflictError:
+        raise
+    except PluginError:  # told; a plugin that cannot use the socket keeps nobody else from it
+        pass
+
+
+class EndpointsOfPlugin:
+    """The endpoints as one plugin has them: its mistakes are its own."""
+
+    def __init__(self, endpoints: Endpoints, tally: Tally) -> None:
+        self._endpoints = endpoints
+        self._tally = tally
+        self.towards = endpoints.towards
+        self.adopt = endpoints.adopt
+        self.drop = endpoints.drop
+
+    def watch(self, opened: Callable[[DatagramEndpoint], None]) -> None:
+        self._endpoints.watch(opened, self._tally)
+
+
 if TYPE_CHECKING:
     _fits: type[DatagramEndpoints] = Endpoints
+    _is_handed_out: type[DatagramEndpoints] = EndpointsOfPlugin

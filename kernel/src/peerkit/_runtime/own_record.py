@@ -41,6 +41,12 @@ class OwnRecord:
         self._security = security
         self._protocols = dict(protocols)
 
+    def speak(self, protocols: Mapping[str, str]) -> None:
+        """What we speak has changed."""
+        if protocols != self._protocols:
+            self._protocols = dict(protocols)
+            self._changed()
+
     def listen_on(self, addresses: Sequence[Address]) -> None:
         """Where the listeners are bound."""
         self._listening = tuple(addresses)

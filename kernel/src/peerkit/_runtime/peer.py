@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING
 
 from ..identity import PeerId
 from ..session import Code, Peer, Session, Stream
 from ..transport import Buffer
-from .plugin_call import call_plugin_async
 from .session import RuntimeSession
 from .session_context import SessionContext
 
@@ -19,7 +18,7 @@ class RuntimePeer:
     def __init__(self, context: SessionContext, session: RuntimeSession) -> None:
         self._context = context
         self._session = session
-        self._cancels: list[Callable[[], None]] = []
+        self._cancels: dict[str, Callable[[], None]] = {}  # by protocol
         self._joined_at = context.clock.now()
 
     def __repr__(self) -> str:
@@ -60,18 +59,30 @@ class RuntimePeer:
     def start(self) -> None:
         """Start every agreed protocol for this peer."""
         for id in self._session.protocols:
-            spec = self._context.specs[id]
-            if spec.on_peer is not None:
-                owner = self._context.owners.get(id, "")
-                work = call_plugin_async(owner, f"{id} on_peer", spec.on_peer, self)
-                self._cancels.append(self._context.supervisor.spawn(owner, f"{id} {self.id.short}", work))
+            self.start_protocol(id)
+
+    def start_protocol(self, id: str) -> None:
+        """Start one that is agreed."""
+        spec = self._context.specs[id]
+        if spec.on_peer is not None:
+            owner, name = self._context.owners.get(id, ""), f"{id} on_peer {self.id.short}"
+            self._cancels[id] = self._context.supervisor.spawn(owner, name, self._run(spec.on_peer), True)
+
+    def stop_protocol(self, id: str) -> None:
+        """Cancel it.  Idempotent."""
+        cancel = self._cancels.pop(id, None)
+        if cancel is not None:
+            cancel()
+
+    async def _run(self, on_peer: Callable[[Peer], Awaitable[None]]) -> None:
+        await on_peer(self)
 
     def replace(self, session: RuntimeSession) -> None:
         self._session = session
 
     def stop(self) -> None:
         """The peer left: tell its protocols, by cancelling them."""
-        for cancel in self._cancels:
+        for cancel in self._cancels.values():
             cancel()
         self._cancels.clear()
 

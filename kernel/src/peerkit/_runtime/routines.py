@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from ..clock import Clock, Rng
 from ..errors import NotFound, PeerkitError, PluginConflictError, UsageError
 from ..routine import Routine
-from .plugin_call import call_plugin_async, failure_text
+from .plugin_call import failure_text, run_plugin
 from .supervisor import Supervisor
 
 MIN_INTERVAL_S = 0.01  # a shorter one typed by mistake would keep a core busy
@@ -75,10 +75,15 @@ class RoutineScheduler:
             )
         self._jobs[routine.name] = _Job(plugin, routine, max(MIN_INTERVAL_S, routine.interval_s))
 
-    def start_all(self) -> None:
-        """Start those with `autostart`."""
+    def remove(self, plugin: str) -> None:
+        """Stop and forget all of a plugin."""
+        for name in [name for name, job in self._jobs.items() if job.plugin == plugin]:
+            self._stop(self._jobs.pop(name))
+
+    def start_all(self, plugin: str | None = None) -> None:
+        """Start those with `autostart`, of one plugin or of all."""
         for job in self._jobs.values():
-            if job.routine.autostart:
+            if job.routine.autostart and plugin in (None, job.plugin):
                 self._start(job, job.routine.first_after_s)
 
     def start(self, name: str) -> None:
@@ -161,14 +166,15 @@ class RoutineScheduler:
         job.cancel = self._supervisor.spawn(job.plugin, f"routine {job.routine.name}", self._turn(job, job.turn))
 
     async def _turn(self, job: _Job, turn: int) -> None:
-        routine = job.routine
+        routine, where, tally = job.routine, f"routine {job.routine.name}", self._supervisor.tallies.of(job.plugin)
         began_at = self._clock.now()
         error = ""
         try:
             async with asyncio.timeout(routine.timeout_s):
-                await call_plugin_async(job.plugin, f"routine {routine.name}", routine.run)
+                await run_plugin(tally, where, routine.run)
         except TimeoutError:
             error = f"it took longer than {routine.timeout_s:g} s and was cancelled"
+            tally.failed(where, error, is_told=True)
         except PeerkitError as exc:
             error = failure_text(exc)
         finally:
@@ -180,4 +186,4 @@ class RoutineScheduler:
         job.last_error = error
         if error:
             job.failures += 1
-            self._supervisor.report(job.plugin, f"routine {routine.name}", error, job.interval_s)
+            self._supervisor.report(job.plugin, where, error, job.interval_s)

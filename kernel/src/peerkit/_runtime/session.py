@@ -61,7 +61,7 @@ class RuntimeSession:
         self._export_secret = result.export_secret
         self._transcript_hash = result.transcript_hash
         self._agreed = agreed
-        self._index = {id: i for i, id in enumerate(agreed.protocols)}
+        self._index = {id: i for i, id in enumerate(agreed.protocols) if id in context.specs}
         self.inbound = Inbound(self, mux, context, agreed.protocols)
         self.membership = self.inbound.membership
         self.round_trip = self.inbound.round_trip
@@ -111,7 +111,8 @@ class RuntimeSession:
 
     @property
     def protocols(self) -> Mapping[str, str]:
-        return self._agreed.agreement.protocols
+        agreed = self._agreed.agreement.protocols
+        return agreed if len(self._index) == len(agreed) else {id: agreed[id] for id in self._index}
 
     @property
     def agreement(self) -> Agreement:
@@ -229,6 +230,22 @@ class RuntimeSession:
             raise LimitExceeded(f"{self.peer_id.short} allows no further stream now") from None
         if not self.is_open:
             raise EndpointClosed(f"the session with {self.peer_id.short}", self._closed.result())
+
+    # -- protocols that come and go while it lives -----------------------------------------------------------------
+
+    def withdraw(self, protocol: str) -> None:
+        """Nobody here speaks `protocol` any more.  The peer is refused what it asks of it."""
+        index = self._index.pop(protocol, None)
+        if index is not None:
+            self.inbound.dispatch.withdraw(index)
+
+    def restore(self, protocol: str) -> bool:
+        """It is spoken again.  `False`: it was not agreed when the session began, and cannot be any more."""
+        if protocol not in self._agreed.protocols or not self.is_open:
+            return False
+        index = self._index[protocol] = self._agreed.protocols.index(protocol)
+        self.inbound.dispatch.restore(index)
+        return True
 
     # -- for streams and dispatch --------------------------------------------------------------------------------
 

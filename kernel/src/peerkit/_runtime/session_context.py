@@ -18,6 +18,7 @@ from ..security import PlaintextWrapper, Security
 from .handler_budgets import HandlerBudgets
 from .receive_memory import ReceiveMemory
 from .supervisor import Supervisor
+from .tally import Tally
 from .trust_gate import TrustGate
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ class Counters:
 class SessionContext:
     """Attributes:
     owners: protocol id → the plugin that registered it (for logs and isolation).
+    transport_owners: the same by address scheme.
     async_handlers: protocol id → whether its `on_request` and its `on_message` are coroutine functions.
     receive_memory: where peers' bytes wait to be read, for all sessions together.
     handlers: how many run, for all sessions together.
@@ -93,12 +95,21 @@ class SessionContext:
     download: TokenBucket | None
     owner: SessionOwner
     key_life_s: float = 3600.0
+    transport_owners: Mapping[str, str] = field(default_factory=dict)
     receive_memory: ReceiveMemory = field(default_factory=ReceiveMemory)
     handlers: HandlerBudgets = field(default_factory=HandlerBudgets)
     counters: Counters = field(default_factory=Counters)
     scratch: memoryview = field(default_factory=lambda: memoryview(bytearray(16_384)))
     hello_cache: dict[tuple[str, int], bytes] = field(default_factory=dict)
     async_handlers: dict[str, tuple[bool, bool]] = field(default_factory=dict)
+
+    def tally(self, protocol: str) -> Tally:
+        """Of who registered the protocol."""
+        return self.supervisor.tallies.of(self.owners.get(protocol, ""))
+
+    def transport_tally(self, scheme: str) -> Tally:
+        """Of who registered the transport."""
+        return self.supervisor.tallies.of(self.transport_owners.get(scheme, ""))
 
     def grow_scratch(self) -> None:
         """A read filled the whole buffer: use a larger one from now on, up to 512 KiB (four records)."""

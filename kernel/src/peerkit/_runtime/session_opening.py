@@ -22,7 +22,7 @@ from .._session.mux import Mux
 from .._session.receive_credit import MAX_SESSION_WINDOW
 from ..address import Address
 from ..datagram import SessionKeys, SessionOpening
-from ..errors import ConnectFailed, LimitExceeded, PeerkitError, RemoteProtocolError, TrustDenied
+from ..errors import ConnectFailed, LimitExceeded, PeerkitError, PluginError, RemoteProtocolError, TrustDenied
 from ..identity import PeerId, hkdf
 from ..protection import AeadProtection
 from ..security import HandshakeParameters, PacketProtection, PlaintextWrapper
@@ -82,6 +82,7 @@ class RuntimeOpening:
         expected_peer: PeerId | None = None,
     ) -> None:
         self._context = context
+        self._terms = context.terms  # as our Hello says them: protocols may come and go before the handshake ends
         self._remote = remote
         self._ended = ended
         self._attempt = attempt
@@ -113,7 +114,7 @@ class RuntimeOpening:
         payload = cache.get(key)
         if payload is None:
             cache.clear()
-            payload = cache[key] = hello.encode(self._context.terms, self._purpose, now_wall)
+            payload = cache[key] = hello.encode(self._terms, self._purpose, now_wall)
         return payload
 
     # -- the handshake -------------------------------------------------------------------------------------------
@@ -163,7 +164,7 @@ class RuntimeOpening:
             raise RemoteProtocolError(f"{result.peer_id.short} answered, not {self._expected.short}")
         if self.is_dialer:
             self._ask_gate(result.peer_id)
-        agreed = hello.agree(context.terms, self.is_dialer, self._purpose, result.payload, context.clock.wall())
+        agreed = hello.agree(self._terms, self.is_dialer, self._purpose, result.payload, context.clock.wall())
         self._agreed = agreed
         self.keys = RuntimeKeys(
             self._protection(result.send_secret, agreed),
@@ -298,7 +299,11 @@ class SessionDoor:
         decision = self._context.gate.check(Question(Action.ACCEPT_ADDRESS, None, remote))
         if not decision.allow or self._context.owner.handshake_began(remote):
             return None
-        return RuntimeOpening(self._context, remote, binding, ended)
+        try:
+            return RuntimeOpening(self._context, remote, binding, ended)
+        except PluginError:  # told; the place among the handshakes would be lost for ever
+            self._context.owner.handshake_ended()
+            return None
 
 
 if TYPE_CHECKING:

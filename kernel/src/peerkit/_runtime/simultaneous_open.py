@@ -17,6 +17,7 @@ from ..session import Code, Purpose
 from ..transport import Pipe, SimultaneousTransport, StreamTransport
 from ..trust import Action, Question
 from .dial_attempt import Dial, RuntimeAttempt
+from .plugin_call import call_plugin_async
 from .session_context import SessionContext
 from .session_opening import RuntimeOpening
 from .stream_carrier import StreamCarrier, dial_pipe
@@ -76,9 +77,9 @@ class SimultaneousOpen:
 
         def attach(pipe: Pipe) -> StreamCarrier:
             nonlocal has_opening
-            has_opening = True
             carrier = StreamCarrier(self._context, pipe)
             opening = RuntimeOpening(self._context, remote, pipe.binding, carrier.opening_ended, expected_peer=peer_id)
+            has_opening = True
             carrier.begin(opening)
             return carrier
 
@@ -97,4 +98,7 @@ class SimultaneousOpen:
         decision = self._context.gate.check(Question(Action.DIAL, peer_id, remote))
         if not decision.allow:
             raise TrustDenied(Action.DIAL.value, decision.policy, decision.reason)
-        await transport.dial_from(local, remote, attach)
+        where = f"dial_from of {remote.scheme}"
+        await call_plugin_async(
+            self._context.transport_tally(remote.scheme), where, transport.dial_from, local, remote, attach
+        )

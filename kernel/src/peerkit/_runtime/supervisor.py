@@ -17,7 +17,8 @@ from ..clock import Clock, Rng
 from ..errors import EndpointClosed, PeerkitError
 from ..event import PluginFailed
 from .event_bus import EventBus
-from .plugin_call import call_plugin_async, failure_text
+from .plugin_call import PluginCode, counted, failure_text, run_plugin
+from .tally import Tallies
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
@@ -56,10 +57,14 @@ class Kept:
 
 class Supervisor:
     """Args:
-    events: told of failures (`PluginFailed`).
+        events: told of failures (`PluginFailed`).
+
+    Attributes:
+        tallies: what is counted of each owner's code.
     """
 
     def __init__(self, clock: Clock, rng: Rng, events: EventBus, log: FilteringBoundLogger) -> None:
+        self.tallies = Tallies(clock, events)
         self._clock = clock
         self._rng = rng
         self._events = events
@@ -78,12 +83,18 @@ class Supervisor:
             raise EndpointClosed("the node", "it has stopped")
         return self._task(owner, name, coro, coro)
 
-    def spawn(self, owner: str, name: str, coro: Coroutine[object, object, object]) -> Callable[[], None]:
-        """A background task; a failure is logged and told.  Returns its cancel.  After the stop nothing runs."""
+    def spawn(
+        self, owner: str, name: str, coro: Coroutine[object, object, object], is_counted: bool = False
+    ) -> Callable[[], None]:
+        """A background task; a failure is logged and told.  Returns its cancel.  After the stop nothing runs.
+
+        Args:
+            is_counted: in the owner's tally; not for work of the kernel's in which the owner is called and counted.
+        """
         if self._stopped:
             coro.close()
             return lambda: None
-        task = self._task(owner, name, self._watched(owner, name, coro), coro)
+        task = self._task(owner, name, self._watched(owner, name, coro, is_counted), coro)
         return lambda: None if task.done() else _cancel(task)
 
     def keep(self, owner: str, name: str, run: Callable[[], Awaitable[None]]) -> Kept:
@@ -106,13 +117,19 @@ class Supervisor:
         self._stopped = True
         await self._end(tuple(task for tasks in self._tasks.values() for task in tasks))
 
+    def count(self, owner: str) -> int:
+        """Its tasks alive."""
+        return len(self._tasks.get(owner, ()))
+
     def counts(self) -> dict[str, int]:
         """Owner → tasks alive."""
         return {owner: len(tasks) for owner, tasks in sorted(self._tasks.items()) if tasks}
 
-    async def _watched(self, owner: str, name: str, coro: Coroutine[object, object, object]) -> None:
+    async def _watched(self, owner: str, name: str, coro: Coroutine[object, object, object], is_counted: bool) -> None:
+        tally = self.tallies.of(owner)
         try:
-            await call_plugin_async(owner, name, coro)
+            with PluginCode(tally, name, asyncio.current_task(), is_told=True):
+                await (counted(tally, name, coro) if is_counted else coro)
         except PeerkitError as exc:
             self.report(owner, name, failure_text(exc), -1)
 
@@ -123,7 +140,7 @@ class Supervisor:
                 began_at = self._clock.now()
                 kept.is_running = True
                 try:
-                    await call_plugin_async(kept.owner, kept.name, run)
+                    await run_plugin(self.tallies.of(kept.owner), kept.name, run)
                     return
                 except PeerkitError as exc:
                     kept.is_running = False

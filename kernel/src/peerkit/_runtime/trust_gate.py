@@ -14,6 +14,7 @@ from ..event import TrustRefused
 from ..trust import Decision, Question, TrustPolicy, Verdict
 from .event_bus import EventBus
 from .plugin_call import call_plugin
+from .tally import Tally
 
 KEPT = 1_000  # decisions; ≈ 0.5 MiB, so that a flood of refused strangers fills no memory
 
@@ -37,12 +38,12 @@ class TrustGate:
         self._clock = clock
         self._events = events
         self._default_allow = default_allow
-        self._policies: tuple[tuple[str, TrustPolicy], ...] | None = None
+        self._policies: tuple[tuple[Tally | str, TrustPolicy], ...] | None = None
         self._log: deque[Decision] = deque(maxlen=KEPT)
         self.allowed = 0
         self.refused = 0
 
-    def bind(self, policies: Sequence[tuple[str, TrustPolicy]]) -> None:
+    def bind(self, policies: Sequence[tuple[Tally | str, TrustPolicy]]) -> None:
         """From now on ask these, given as (plugin, policy) in the order of asking."""
         self._policies = tuple(policies)
 
@@ -93,13 +94,17 @@ class TrustGate:
             f"no policy decides and trust_default is {'allow' if self._default_allow else 'deny'}",
         )
 
-    def _ask(self, plugin: str, policy: TrustPolicy, question: Question) -> tuple[bool, str] | None:
+    def _ask(self, plugin: Tally | str, policy: TrustPolicy, question: Question) -> tuple[bool, str] | None:
+        where = f"trust policy {policy.name}"
         try:
-            verdict: object = call_plugin(plugin, f"trust policy {policy.name}", policy.decide, question)
+            verdict: object = call_plugin(plugin, where, policy.decide, question)
         except PeerkitError as exc:
             return False, f"the policy failed: {exc}"
         if verdict is None:
             return None
         if not isinstance(verdict, Verdict) or not isinstance(verdict.allow, bool):
-            return False, f"the policy answered with {type(verdict).__name__} instead of a Verdict"
+            wrong = f"the policy answered with {type(verdict).__name__} instead of a Verdict"
+            if isinstance(plugin, Tally):
+                plugin.failed(where, wrong)
+            return False, wrong
         return verdict.allow, verdict.reason

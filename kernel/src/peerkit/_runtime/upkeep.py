@@ -25,6 +25,7 @@ from .pool import RuntimePool
 MAX_PARALLEL_DIALS = 8
 FORGOTTEN = 2.0  # times `idle_s`: the dialer ends an idle session, or it would send while the other end is closing
 DISCOVERY_TIMEOUT_S = 30.0
+MAX_PROPOSED = 16  # candidates of one discovery, times those that are wanted: most may be known already
 
 Candidate = Address | Contact | PeerRecord
 
@@ -50,7 +51,7 @@ class Upkeep:
 
     Args:
         bootstrap: dialled while there is no member.
-        discoveries: asked while outbound slots are free.
+        discoveries: (plugin, discovery); asked while outbound slots are free.
     """
 
     def __init__(
@@ -59,13 +60,13 @@ class Upkeep:
         events: EventBus,
         settings: UpkeepSettings,
         bootstrap: Sequence[Address],
-        discoveries: Sequence[Discovery],
+        discoveries: Sequence[tuple[str, Discovery]],
     ) -> None:
         self._pool = pool
         self._events = events
         self._settings = settings
         self._bootstrap = contacts_of(bootstrap)
-        self._discoveries = tuple(discoveries)
+        self.discoveries = list(discoveries)
         self._alone_wait_s = 1.0
         self._alone_until = 0.0
         self._ask_wait_s = settings.turn_s
@@ -108,7 +109,7 @@ class Upkeep:
         if self._pool.is_alone:
             return now >= min(self._alone_until, self._ask_until)
         self._alone_wait_s, self._alone_until = 1.0, 0.0
-        return now >= self._ask_until and self._wanted > 0 and bool(self._discoveries)
+        return now >= self._ask_until and self._wanted > 0 and bool(self.discoveries)
 
     @property
     def _wanted(self) -> int:
@@ -150,21 +151,36 @@ class Upkeep:
     async def _ask_discoveries(self) -> None:
         pool = self._pool
         wanted = self._wanted
-        if wanted <= 0 or not self._discoveries:
+        if wanted <= 0 or not self.discoveries:
             return
         known = {peer.id for peer in pool.peers()} | {pool.context.peer_id}
         candidates: list[Candidate] = []
-        for discovery in self._discoveries:
-            try:
-                async with asyncio.timeout(DISCOVERY_TIMEOUT_S):
-                    found = await call_plugin_async(discovery.name, "find_peers", discovery.find_peers, wanted)
-            except (PeerkitError, TimeoutError) as exc:
-                pool.context.log.info("discovery failed", discovery=discovery.name, reason=str(exc))
-                continue
+        for plugin, discovery in tuple(self.discoveries):
+            found = await self._candidates(plugin, discovery, wanted)
             candidates += [c for c in found if c.peer_id not in known and not pool.is_parted(c.peer_id)]
         reached = await self._connect_all(candidates[:wanted])
         self._ask_wait_s = self._settings.turn_s if reached else min(60.0, self._ask_wait_s * 2)
         self._ask_until = pool.context.clock.now() + self._ask_wait_s
+
+    async def _candidates(self, plugin: str, discovery: Discovery, wanted: int) -> list[Candidate]:
+        """What one discovery proposes; nothing when it fails."""
+        context, where = self._pool.context, f"discovery {discovery.name}"
+        tally = context.supervisor.tallies.of(plugin)
+        try:
+            async with asyncio.timeout(DISCOVERY_TIMEOUT_S):
+                found: object = await call_plugin_async(tally, where, discovery.find_peers, wanted)
+        except TimeoutError:
+            tally.failed(where, reason := f"it took longer than {DISCOVERY_TIMEOUT_S:g} s and was cancelled")
+        except PeerkitError as exc:
+            reason = str(exc)
+        else:
+            proposed = found[: MAX_PROPOSED * wanted] if isinstance(found, list | tuple) else [found]
+            wrong = next((c for c in proposed if not isinstance(c, Address | Contact | PeerRecord)), None)
+            if wrong is None:
+                return list(proposed)
+            tally.failed(where, reason := f"it proposed {type(wrong).__name__} instead of a list of peers")
+        context.log.info("discovery failed", discovery=discovery.name, reason=reason)
+        return []
 
     async def _connect_all(self, candidates: Sequence[Candidate]) -> int:
         """Dial, a few at a time; returns how many became members."""

@@ -1,8 +1,8 @@
 """Names what blocks the event loop, and ends a process that stays blocked.
 
-A thread looks whether the loop still turns.  After 1 s without a turn it logs the stack of the loop's thread and the
-plugin whose code is on it; after 30 s it ends the process, so that a service manager starts it again.  Only for
-`peerkit up`: embedded, a node does not end its host; under virtual time there are no threads.
+A thread looks whether the loop still turns.  After 1 s without a turn it logs the stack of the loop's thread, and which
+plugin was called for what; after 30 s (`[node] hang_exit_s`) it ends the process, so that a service manager starts it
+again.  Only for `peerkit up`: embedded, a node does not end its host; under virtual time there are no threads.
 """
 
 import asyncio
@@ -16,7 +16,10 @@ import traceback
 from collections.abc import Callable
 from types import FrameType
 
+from .plugin_call import plugin_on_stack
+
 WARN_S = 1.0
+WARN_AT_START_S, EXIT_AT_START_S = 10.0, 120.0  # a node imports and checks its plugins then, maybe beside many others
 EXIT_S = 30.0
 EXIT_STATUS = 70  # EX_SOFTWARE of sysexits.h
 _TURN_S = 0.25
@@ -34,13 +37,13 @@ class Watchdog:
     """Watches the running loop from `start` to `stop`.
 
     Args:
-        warn_s, exit_s: when to tell and when to end, seconds.
+        warn_s, exit_s: when to tell and when to end, seconds; they may be changed.
         end: what ends the process; for tests.
     """
 
     def __init__(self, warn_s: float = WARN_S, exit_s: float = EXIT_S, end: Callable[[], None] = _end_process) -> None:
-        self._warn_s = warn_s
-        self._exit_s = exit_s
+        self.warn_s = warn_s
+        self.exit_s = exit_s
         self._end = end
         self._turn_s = min(_TURN_S, warn_s / 4)
         self._beats = 0
@@ -83,10 +86,10 @@ class Watchdog:
                 seen, blocked_s, told = self._beats, 0.0, False
                 continue
             blocked_s += passed
-            if blocked_s >= self._warn_s and not told:
+            if blocked_s >= self.warn_s and not told:
                 told = True
                 _log.error("the event loop has not turned for %.1f s, %s", blocked_s, _where(watched))
-            if blocked_s >= self._exit_s:
+            if blocked_s >= self.exit_s:
                 _log.critical(
                     "the event loop has not turned for %.0f s, %s: the process ends", blocked_s, _where(watched)
                 )
@@ -103,7 +106,10 @@ def _where(thread: int) -> str:
 
 
 def _owner(frame: FrameType | None) -> str:
-    """The innermost plugin on the stack."""
+    """The innermost plugin on the stack: whom the kernel called, else whose module it is (a callback of its own)."""
+    called = plugin_on_stack(frame)
+    if called is not None and called[0]:
+        return f"plugin {called[0]} ({called[1]})"
     while frame is not None:
         match = _PLUGIN_MODULE.match(str(frame.f_globals.get("__name__", "")))
         if match:

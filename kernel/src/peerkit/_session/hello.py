@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from .. import codec
-from ..errors import RemoteProtocolError
+from ..errors import PluginLoadError, RemoteProtocolError
 from ..protocol import MAX_PROTOCOL_ID_CHARS, MAX_VERSION_CHARS, Agreement, Offer, ProtocolSpec, negotiate
 from ..security import Aead
 from ..session import Purpose
@@ -78,6 +78,18 @@ def encode(terms: Terms, purpose: Purpose, now_wall: float) -> bytes:
             terms.wrappers,
         )
     )
+
+
+def check_room(terms: Terms) -> None:
+    """Raises `PluginLoadError` when our protocols do not fit a Hello: nobody could be connected to."""
+    size = len(encode(terms, Purpose.MEMBER, 0.0))
+    if size > MAX_HELLO_BYTES:
+        raise PluginLoadError(
+            [
+                f"{len(terms.protocols)} protocols are too many: the Hello that offers them has room for"
+                f" {MAX_HELLO_BYTES:,} bytes, and they take {size:,}; disable a plugin"
+            ]
+        )
 
 
 @lru_cache(maxsize=256)

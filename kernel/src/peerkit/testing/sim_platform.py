@@ -94,6 +94,12 @@ class SimPlatform:
         self._databases.append(database)
         return database
 
+    async def close_database(self, database: Database) -> None:
+        if isinstance(database, SimDatabase):
+            database.is_open = False
+            if database in self._databases:
+                self._databases.remove(database)
+
     async def close(self) -> None:
         for database in self._databases:
             database.is_open = False
