@@ -60,7 +60,7 @@ def test_the_example_of_a_hook_is_a_plugin_that_a_node_takes(name: str) -> None:
         made: list[object] = []
 
         def factory(ctx: object) -> object:
-            made.append(cls(ctx))  # type: ignore[call-arg]
+            made.append(cls(ctx))
             return made[-1]
 
         plugins = {"example": PluginSpec(Settings, factory)}
