@@ -145,8 +145,10 @@ def test_a_transfer_survives_a_relay_a_rebinding_and_another_uplink(homes: Homes
     changes = len(homes.paths(taker))
     taker.site.rebind()
     fetching.until(lambda: len(homes.paths(taker)) > changes and is_direct(), "direct after the rebinding")
-    moved = lambda: homes.paths(giver)[-1][1].port != PORT  # noqa: E731
-    fetching.until(lambda: is_direct() and moved(), "the giver saw that the taker's router took another port")
+    fetching.until(
+        lambda: is_direct() and homes.paths(giver)[-1][1].port != PORT,
+        "the giver saw that the taker's router took another port",
+    )
     fetching.go_on(STEP)
 
     giver.site.change_uplink()

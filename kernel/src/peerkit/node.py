@@ -13,6 +13,7 @@ import asyncio
 import tempfile
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -273,7 +274,7 @@ class Node:
         streams, datagrams = registered.transports, registered.datagram_transports
         circuits, backoff = registered.circuit_transports, Backoff(platform.rng)
         plan = DialPlan(context, platform, streams, datagrams, circuits, self.endpoints, backoff)
-        pool.bind(context, plan, Whereabouts(book, self.host.providers(capabilities.PEER_ROUTING)))
+        pool.bind(context, plan, Whereabouts(book, partial(self.host.providers, capabilities.PEER_ROUTING)))
         listeners = Listeners(context, streams, datagrams, self.endpoints)
         store = await PeerStore.open(platform, services.data_dir)
         self._own.sequence = await store.load(book)

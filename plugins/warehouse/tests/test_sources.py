@@ -17,6 +17,7 @@ from peerkit_warehouse.transfer_codec import Ask, Info, Refusal, Request
 from peerkit import PeerRecord, PluginContext, PluginSpec, Settings, Stream
 from peerkit.capabilities import CONTENT_ROUTING
 from peerkit.errors import NotFound, StorageError, VerificationFailed
+from peerkit.session import Code
 from peerkit.testing import SimNetwork, run
 from plugins.warehouse.tests.beds import ask, digest, get, make_file, open_node, share
 from plugins.warehouse.tests.sources import SIZE, Answerer, Content, honest, link_to, source
@@ -114,6 +115,29 @@ def test_a_stalling_source_does_not_hold_up_the_others(tmp_path: Path) -> None:
             got = await get(c, link_to(content, slow, good), tmp_path / "copy")
             assert digest(tmp_path / "copy") == digest(tmp_path / "file.bin")
             assert got.seconds < 10
+
+    run(main())
+
+
+@pytest.mark.parametrize("at", [0, 5])
+def test_a_session_that_makes_room_for_another_one_ends_no_download(at: int, tmp_path: Path) -> None:
+    """Two nodes that dial each other at once keep one of the two sessions."""
+
+    async def main() -> None:
+        net = SimNetwork()
+        content = Content(make_file(tmp_path / "file.bin", 4 * SIZE))
+        asked = 0
+
+        async def ends_once(stream: Stream, request: Request, content: Content) -> bool:
+            nonlocal asked
+            asked += 1
+            if asked == at + 1:
+                await stream.session.close(Code.DUPLICATE, "another session between the two won")
+            return await honest(stream, request, content)
+
+        async with source(net, content, ends_once) as a, open_node(tmp_path / "c", net) as c:
+            await get(c, link_to(content, a), tmp_path / "copy")
+            assert digest(tmp_path / "copy") == digest(tmp_path / "file.bin")
 
     run(main())
 

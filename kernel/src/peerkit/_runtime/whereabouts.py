@@ -1,6 +1,6 @@
 """Where a peer can be reached: what the caller gave, else the address book, else the plugins that route to peers."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from .._pool.address_book import AddressBook
@@ -16,10 +16,10 @@ from .plugin_call import call_plugin_async
 
 class Whereabouts:
     """Args:
-    routings: by plugin; asked one after the other for a peer of whom only the id was given.
+    routings: tells who can be asked now, by plugin: one after the other for a peer of whom only the id was given.
     """
 
-    def __init__(self, book: AddressBook, routings: Sequence[tuple[str, PeerRouting]]) -> None:
+    def __init__(self, book: AddressBook, routings: Callable[[], Sequence[tuple[str, PeerRouting]]]) -> None:
         self._book = book
         self._routings = routings
 
@@ -38,7 +38,7 @@ class Whereabouts:
         """Addresses of a bare id that were not in `target`; `None` when nobody knows any."""
         if not target.is_bare or target.peer_id is None:
             return None
-        for name, routing in self._routings:
+        for name, routing in self._routings():
             try:
                 record = await call_plugin_async(name, "find_peer", partial(_find, routing, target.peer_id))
             except PeerkitError:

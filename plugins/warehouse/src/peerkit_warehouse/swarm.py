@@ -130,13 +130,20 @@ class Swarm:
                 self._consider(group, event.peer_id)
 
     async def _attend(self, target: DialTarget) -> None:
-        """One source from dial to end."""
-        attempting = True
+        """One source from dial to end; once more when its session ended below it, as one of two that meet does."""
+        over = await self._attend_once(target)
+        if over is not None and not over.is_open:
+            self._attempts += 1
+            await self._attend_once(target)
+
+    async def _attend_once(self, target: DialTarget) -> Session | None:
+        """Returns the session on which the source was asked, if there was one."""
+        attempting, session = True, None
         try:
             async with self._session(target) as session:
                 name = str(session.peer_id)
                 if name in self._live or name in self.liars or PROTOCOL not in session.protocols:
-                    return
+                    return None
                 source = SourceStream(session, await session.open_stream(PROTOCOL), self._bytes_came)
                 async with asyncio.TaskGroup() as group:
                     running = group.create_task(_quietly(source))
@@ -147,10 +154,10 @@ class Swarm:
                         if isinstance(exc, Refused):
                             self._without.add(name)
                         running.cancel()
-                        return
+                        return session
                     if name in self._live:
                         running.cancel()
-                        return
+                        return None
                     self._attempts -= 1
                     attempting = False
                     self._join(source, info)
@@ -166,6 +173,7 @@ class Swarm:
                 self._attempts -= 1
             else:
                 self._alive_at = self._ctx.clock.now()
+        return session
 
     @asynccontextmanager
     async def _session(self, target: DialTarget) -> AsyncIterator[Session]:
