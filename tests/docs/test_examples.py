@@ -51,7 +51,6 @@ def test_a_profile_is_right_with_each_preset_that_its_page_names(name: str, pres
 
 
 @pytest.mark.integration
-@pytest.mark.timeout(400)  # several processes start one after the other
 @pytest.mark.parametrize("folder", ["chat"], indirect=True)
 def test_two_people_chat(folder: Path) -> None:
     first, second = commands(folder / "README.md")
@@ -84,7 +83,6 @@ def test_a_line_of_the_chat_holds_nothing_that_a_terminal_obeys() -> None:
 
 
 @pytest.mark.integration
-@pytest.mark.timeout(400)  # several processes start one after the other
 @pytest.mark.parametrize("folder", ["file_drop"], indirect=True)
 def test_a_file_goes_to_who_has_the_link(folder: Path) -> None:
     give, take = commands(folder / "README.md")
@@ -99,7 +97,6 @@ def test_a_file_goes_to_who_has_the_link(folder: Path) -> None:
 
 
 @pytest.mark.integration
-@pytest.mark.timeout(400)  # several processes start one after the other
 @pytest.mark.parametrize("folder", ["game_assets"], indirect=True)
 def test_a_game_is_played_with_assets_of_its_publisher(folder: Path, tmp_path: Path) -> None:
     publish, play = commands(folder / "README.md")

@@ -12,7 +12,6 @@ from tests.netns.space import missing
 
 pytestmark = [
     pytest.mark.integration,
-    pytest.mark.timeout(600),  # five nodes start on a machine that may be busy
     pytest.mark.skipif(bool(missing()), reason=missing()),
 ]
 

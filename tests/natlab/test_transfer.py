@@ -27,7 +27,6 @@ CONNECT_S = 20.0
 
 pytestmark = [
     pytest.mark.integration,
-    pytest.mark.timeout(600),
     pytest.mark.skipif(bool(missing()), reason=missing()),
 ]
 

@@ -12,7 +12,7 @@ import pytest
 
 from tests.packaging.wheelhouse import own_environ, run
 
-pytestmark = [pytest.mark.packaging, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.packaging
 
 PROFILE = """
 [node]

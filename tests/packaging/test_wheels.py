@@ -11,7 +11,7 @@ from tests.packaging.wheelhouse import PLUGINS, ROOT, STRANGERS, installed_in, l
 MAX_INSTALLED_WITH_THE_KERNEL = 20
 OTHERS = {*(path.name for path in STRANGERS.iterdir()), "greeter"}
 
-pytestmark = [pytest.mark.packaging, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.packaging
 
 
 def test_wheels_carry_code_types_and_data(wheels: list[Path]) -> None:

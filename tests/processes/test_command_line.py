@@ -17,7 +17,7 @@ from peerkit.client import SyncClient
 from tests.node_process import NodeProcess
 
 TIMEOUT_S = 100.0  # of one command; the machine may be busy
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(200)]
+pytestmark = pytest.mark.integration
 
 # Peers are met by their address here; finding them is what the demo and the simulations are for.
 PROFILE = """

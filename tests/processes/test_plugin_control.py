@@ -15,7 +15,7 @@ from peerkit.client import SyncClient
 from peerkit.errors import EndpointClosed, UsageError
 from tests.processes.test_command_line import PROFILE, TIMEOUT_S, peerkit
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
+pytestmark = pytest.mark.integration
 
 SLEEPY = """
 import time

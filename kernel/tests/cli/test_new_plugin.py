@@ -13,7 +13,7 @@ from peerkit._cli.main import PLUGIN_KINDS
 from peerkit._cli.new_plugin import KINDS, write_plugin
 from peerkit.errors import UsageError
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.integration
 
 
 def run(words: Sequence[str | Path], cwd: Path, site: Path) -> str:

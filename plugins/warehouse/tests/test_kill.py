@@ -43,7 +43,6 @@ async def sent_by(node: Node) -> int:
     return int((await ask(node, "stat")).sent_bytes)
 
 
-@pytest.mark.timeout(120)
 def test_a_killed_download_fetches_at_most_what_was_on_its_way_again(tmp_path: Path) -> None:
     async def main() -> None:
         rng = random.Random(5)
