@@ -1,4 +1,7 @@
-"""Two nodes whose handshakes a check drives by hand: message by message, changed, replayed or dropped on the way."""
+"""Two nodes whose handshakes a check drives by hand: message by message, changed, replayed or dropped on the way.
+
+PYTEST_DONT_REWRITE: a broken promise is told by its sentence; to compare megabytes for it would take minutes.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass

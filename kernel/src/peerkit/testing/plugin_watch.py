@@ -1,6 +1,8 @@
 """What plugin code does beside what it returns: what it raises, what it leaves behind, whether it blocks.
 
 For the checks of a plugin's kind; they run under virtual time.
+
+PYTEST_DONT_REWRITE: a broken promise is told by its sentence; to compare megabytes for it would take minutes.
 """
 
 import asyncio

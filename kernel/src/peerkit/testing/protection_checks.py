@@ -6,6 +6,8 @@
 
 A check returns, or raises `AssertionError` with the promise that was broken.  `SECURITY_CHECKS` run these on what a
 node would use: the plugin's own protection, or the kernel's where it brings none.
+
+PYTEST_DONT_REWRITE: a broken promise is told by its sentence; to compare megabytes for it would take minutes.
 """
 
 import random

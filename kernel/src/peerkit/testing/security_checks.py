@@ -8,6 +8,8 @@
 Each handshake is tried with the responder's static key known and unknown, if the plugin has such keys.  What a carrier
 makes of the keys (counters, key changes) is the kernel's; that a packet opens once, in its place and unchanged, is
 checked in `protection_checks`, which these checks include.
+
+PYTEST_DONT_REWRITE: a broken promise is told by its sentence; to compare megabytes for it would take minutes.
 """
 
 import gc

@@ -11,6 +11,8 @@
 
 A check returns, or raises `AssertionError` with the promise that was broken.  Each wants nodes that were just started.
 What a stream transport promises below its sessions is in `transport_checks`.
+
+PYTEST_DONT_REWRITE: a broken promise is told by its sentence; to compare megabytes for it would take minutes.
 """
 
 import asyncio

@@ -1,4 +1,7 @@
-"""`StreamEnd`, a pipe handler that keeps what it gets, and `Acceptor`, which makes one for each pipe that comes in."""
+"""`StreamEnd`, a pipe handler that keeps what it gets, and `Acceptor`, which makes one for each pipe that comes in.
+
+PYTEST_DONT_REWRITE: a broken promise is told by its sentence; to compare megabytes for it would take minutes.
+"""
 
 import asyncio
 from collections.abc import Callable

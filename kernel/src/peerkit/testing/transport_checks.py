@@ -10,6 +10,8 @@
         peerkit.testing.run(main())
 
 A check returns, or raises `AssertionError` with the promise that was broken.
+
+PYTEST_DONT_REWRITE: a broken promise is told by its sentence; to compare megabytes for it would take minutes.
 """
 
 import asyncio

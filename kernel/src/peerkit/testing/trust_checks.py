@@ -5,6 +5,8 @@
         check(TrustBed(policy, denies=[Question(Action.ACCEPT_PEER, somebody)]))
 
 A check returns, or raises `AssertionError` with the promise that was broken.
+
+PYTEST_DONT_REWRITE: a broken promise is told by its sentence; to compare megabytes for it would take minutes.
 """
 
 import inspect
