@@ -5,20 +5,15 @@ stranger observes is the mapping in use.  The ranges are one registry in `docs/w
 
 A received batch comes from one remote address, but its segments may be of several kinds; it is split into runs of
 segments for one handler.  For whoever makes a `DatagramEndpoint`: the kernel its sockets, a relay its circuits.
-
-A handler that raises is named in the log and loses what it was given; the others go on.
 """
 
-import logging
 from collections.abc import Callable
-from functools import partial
 
 from .address import Address
 from .errors import PluginConflictError
 from .transport import DatagramHandler
 
 _NOBODY = 255
-_log = logging.getLogger("peerkit.plugin")
 
 
 class FirstByteRegistry:
@@ -52,10 +47,7 @@ class FirstByteRegistry:
     def turn_over(self) -> None:
         """All that came at once has been handed on."""
         for turn_over in self._turn_over:
-            try:
-                turn_over()
-            except Exception:
-                _tell(turn_over)
+            turn_over()
 
     def dispatch(self, data: memoryview, segment_bytes: int, local: Address, remote: Address, now: float) -> None:
         """Hand a batch on.  `data` holds segments of `segment_bytes`, only the last may be shorter."""
@@ -67,7 +59,7 @@ class FirstByteRegistry:
             if owner == _NOBODY:
                 self.unclaimed += 1
             else:
-                self._hand_on(owner, data, total, local, remote, now)
+                self._handlers[owner](data, total, local, remote, now)
             return
         owners = bytes(data[::segment_bytes]).translate(self._owner)
         start, count = 0, len(owners)
@@ -80,19 +72,5 @@ class FirstByteRegistry:
                 self.unclaimed += end - start
             else:
                 run = data[start * segment_bytes : end * segment_bytes]
-                self._hand_on(owner, run, min(segment_bytes, len(run)), local, remote, now)
+                self._handlers[owner](run, min(segment_bytes, len(run)), local, remote, now)
             start = end
-
-    def _hand_on(
-        self, owner: int, data: memoryview, segment_bytes: int, local: Address, remote: Address, now: float
-    ) -> None:
-        try:
-            self._handlers[owner](data, segment_bytes, local, remote, now)
-        except Exception:
-            _tell(self._handlers[owner])
-
-
-def _tell(failed: Callable[..., object]) -> None:
-    while isinstance(failed, partial):
-        failed = failed.func
-    _log.exception("%s failed on datagrams: %s", failed.__module__, getattr(failed, "__qualname__", failed))
